@@ -85,7 +85,7 @@ impl Rig {
                 replay: None,
                 error: None,
             }),
-            body: body.to_string(),
+            body: body.to_string().into(),
         }
     }
 

@@ -10,7 +10,7 @@
 //! | span | covers |
 //! | --- | --- |
 //! | `http.request.serve` | one request, whatever it asks for |
-//! | `http.webhook.receive` | one webhook, from its bytes to the answer |
+//! | `http.webhook.receive` | one webhook, from its bytes to the answer; only where lines for debugging or traces are wanted |
 //! | `pipeline.event.process` | one event in a worker's batch; only in a program that sends traces |
 //!
 //! The worker's lines are in none: it works on batches, and each of its lines names its own event. Each
@@ -173,10 +173,12 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let (sampling, summaries) = Sampling::new();
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
     let registry = Registry::default()
         .with(spans)
-        .with(EnvFilter::try_new(&config.filter)?)
-        .with(libraries(&config.filter))
+        .with(filter)
+        .with(libraries(&config.filter, most))
         .with(sampling);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let subscriber: Box<dyn Subscriber + Send + Sync> =
@@ -194,17 +196,19 @@ where
     Ok((subscriber, summaries))
 }
 
-/// Limits what libraries may write, beside the filter of the settings.
-fn libraries(filter: &str) -> Targets {
+/// Limits what libraries may write, beside the filter of the settings. Nothing is let through that this
+/// filter never wants (`most`): the most that any of the filters wants is the level up to which libraries
+/// make what they would say, whether it is written or not.
+fn libraries(filter: &str, most: LevelFilter) -> Targets {
     let names = |library: &str| {
         let mut directives = filter.split(',').map(str::trim);
         directives.any(|it| it.split(['=', ':', '[']).next() == Some(library))
     };
     let unnamed = LIBRARIES.iter().filter(|(library, _)| !names(library));
     Targets::new()
-        .with_default(LevelFilter::DEBUG)
-        .with_target(env!("CARGO_CRATE_NAME"), LevelFilter::TRACE)
-        .with_targets(unnamed.copied())
+        .with_default(most.min(LevelFilter::DEBUG))
+        .with_target(env!("CARGO_CRATE_NAME"), most)
+        .with_targets(unnamed.map(|(library, level)| (*library, most.min(*level))))
         .with_target(BODIES, LevelFilter::OFF)
 }
 

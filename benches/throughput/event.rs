@@ -104,6 +104,6 @@ fn message_with(id: String, body: String) -> Message {
     };
     Message {
         headers: Headers::V1(headers),
-        body,
+        body: body.into(),
     }
 }

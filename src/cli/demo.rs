@@ -16,7 +16,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
-    let stage = demo::play().await?;
+    let stage = Box::pin(demo::play()).await?;
     if args.keep {
         let mut signals = StopSignals::listen()?;
         stage.keep_serving()?;

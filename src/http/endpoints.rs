@@ -64,10 +64,13 @@ struct Inner {
     refreshing: Mutex<()>,
 }
 
+/// The known secrets of each app, by provider.
+type Known = BTreeMap<AppSlug, BTreeMap<Provider, Vec<KnownSecret>>>;
+
 /// The state of knowledge at one moment.
 #[derive(Default)]
 struct Table {
-    endpoints: BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>,
+    endpoints: Known,
     /// Secrets that cannot be decrypted.
     unreadable: Vec<Unreadable>,
     /// Secrets that cannot be decrypted any more, and are used as they were read before.
@@ -90,7 +93,7 @@ struct Unreadable {
 /// What was read from the store.
 #[derive(Default)]
 struct Read {
-    endpoints: BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>,
+    endpoints: Known,
     unreadable: Vec<Unreadable>,
     remembered: BTreeSet<SecretId>,
 }
@@ -251,11 +254,10 @@ impl Endpoints {
             ..Read::default()
         };
         for (secret, opened) in current {
-            let endpoint = (secret.app.clone(), secret.provider);
             // A secret's text never changes. One that was sealed anew with a key that this process
             // was not started with, because of a rotation in the wrong order, is still what it was.
             let key = opened.ok().or_else(|| {
-                let key = before.key_of(&endpoint, &secret.id)?;
+                let key = before.key_of(&secret.app, secret.provider, &secret.id)?;
                 read.remembered.insert(secret.id.clone());
                 Some(key)
             });
@@ -269,6 +271,7 @@ impl Endpoints {
                 });
                 continue;
             };
+            let of_app = read.endpoints.entry(secret.app).or_default();
             let known = KnownSecret {
                 expires_at: secret.expires_at,
                 secret: Secret {
@@ -277,7 +280,7 @@ impl Endpoints {
                     key,
                 },
             };
-            read.endpoints.entry(endpoint).or_default().push(known);
+            of_app.entry(secret.provider).or_default().push(known);
         }
         Ok(read)
     }
@@ -308,8 +311,8 @@ impl Read {
 
 impl Table {
     /// The text of a secret of the store that is known.
-    fn key_of(&self, endpoint: &(AppSlug, Provider), id: &SecretId) -> Option<SecretString> {
-        let mut known = self.endpoints.get(endpoint)?.iter();
+    fn key_of(&self, app: &AppSlug, provider: Provider, id: &SecretId) -> Option<SecretString> {
+        let mut known = self.endpoints.get(app)?.get(&provider)?.iter();
         let known = known.find(|known| known.secret.id.as_ref() == Some(id))?;
         Some(known.secret.key.clone())
     }
@@ -321,7 +324,7 @@ impl Table {
         provider: Provider,
         now: Timestamp,
     ) -> impl Iterator<Item = &Secret> {
-        let known = self.endpoints.get(&(app.clone(), provider));
+        let known = self.endpoints.get(app).and_then(|it| it.get(&provider));
         let known = known.into_iter().flatten();
         known
             .filter(move |known| known.expires_at.is_none_or(|end| end > now))
@@ -357,11 +360,11 @@ impl Unreadable {
     }
 }
 
-fn by_endpoint(fixed: &[(Provider, Secret)]) -> BTreeMap<(AppSlug, Provider), Vec<KnownSecret>> {
-    let mut endpoints: BTreeMap<_, Vec<KnownSecret>> = BTreeMap::new();
+fn by_endpoint(fixed: &[(Provider, Secret)]) -> Known {
+    let mut endpoints = Known::new();
     for (provider, secret) in fixed {
-        let key = (AppSlug::default_app(), *provider);
-        endpoints.entry(key).or_default().push(KnownSecret {
+        let of_app = endpoints.entry(AppSlug::default_app()).or_default();
+        of_app.entry(*provider).or_default().push(KnownSecret {
             secret: secret.clone(),
             expires_at: None,
         });

@@ -1,6 +1,7 @@
 //! The layers around every request: its id, its span, its figures, and the handling of panics.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::Router;
@@ -9,7 +10,7 @@ use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
+use futures::FutureExt;
 use tracing::Instrument;
 
 use super::error::ApiError;
@@ -20,13 +21,10 @@ use crate::trace;
 
 /// Puts the layers of this file around everything that is served.
 pub(super) fn around(router: Router, metrics: RequestMetrics) -> Router {
-    // The last layer is the outermost, so the answer to a panic gets its request id too.
-    router
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(metrics, surround))
+    router.layer(middleware::from_fn_with_state(metrics, surround))
 }
 
-/// The outermost layer: gives the request its id and its span, and counts it.
+/// The outermost layer: gives the request its id and its span, counts it, and answers a panic.
 async fn surround(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = name_of(request.method());
@@ -45,7 +43,11 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
     trace::continues(&span, id.traceparent());
     let answered = async {
         match head::check(&request) {
-            Ok(()) => next.run(request).await,
+            // Caught here and not by a layer of its own, which would put every request and every answer
+            // into one more box.
+            Ok(()) => {
+                (AssertUnwindSafe(next.run(request)).catch_unwind().await).unwrap_or_else(panicked)
+            }
             Err(refusal) => {
                 let (parts, body) = request.into_parts();
                 input::discard(&parts.headers, body);

@@ -11,7 +11,7 @@ mod query;
 
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{
     FromRequest, FromRequestParts, OptionalFromRequest, Path, RawPathParams, Request,
 };
@@ -44,7 +44,7 @@ pub(super) async fn read_body(
     limit: usize,
     time: Duration,
     share: &mut BodyShare<'_>,
-) -> Result<Vec<u8>, ApiError> {
+) -> Result<Bytes, ApiError> {
     tokio::time::timeout(time, read_within(headers, body, limit, share))
         .await
         .unwrap_or(Err(ApiError::BodyTooSlow))
@@ -80,7 +80,7 @@ async fn read_within(
     body: Body,
     limit: usize,
     share: &mut BodyShare<'_>,
-) -> Result<Vec<u8>, ApiError> {
+) -> Result<Bytes, ApiError> {
     let body = refuse_announced(headers, body, limit).await?;
     let announced = announced(headers);
     // The announced length may be wrong or its bytes may never come, so no memory is reserved for
@@ -111,9 +111,11 @@ async fn read_within(
             }
             bytes.reserve_exact(capacity - bytes.len());
         }
+        // Copied, because a chunk is a part of the buffer that the connection read it into, and would
+        // hold all of that.
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 /// Discards the body of a request that is refused by its head, while the answer is under way. A
@@ -175,7 +177,7 @@ async fn json_body(
     request: Request,
     state: &AppState,
     share: &mut BodyShare<'_>,
-) -> Result<Vec<u8>, ApiError> {
+) -> Result<Bytes, ApiError> {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
         return Err(ApiError::UnsupportedMediaType);

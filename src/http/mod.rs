@@ -108,6 +108,11 @@ pub fn waiting_router() -> Router {
 }
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
+    let roles = state.settings.roles;
+    if !roles.api {
+        // The rest is not even made: its description alone is megabytes.
+        return routes::described(roles, OpenApiRouter::default(), description::document);
+    }
     let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
     let admin = routes::admin();
     let reads = unread::Reads::of(admin.get_openapi());
@@ -116,12 +121,8 @@ fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
         .route_layer(middleware::from_fn(named_app::located))
         .route_layer(once)
         .route_layer(middleware::from_fn(input::uncompressed));
-    let routes = routes::described(state.settings.roles, admin, description::document);
-    if state.settings.roles.api {
-        routes.merge(merchant::router(state).into())
-    } else {
-        routes
-    }
+    let routes = routes::described(roles, admin, description::document);
+    routes.merge(merchant::router(state).into())
 }
 
 fn framed(routes: Router<AppState>, state: AppState, cors: Option<CorsLayer>) -> Router {

@@ -28,23 +28,25 @@
 //! | 503 | `endpoint_unreadable` | a secret of the endpoint does not open with this server's key: retry, until somebody has mended the settings |
 //! | 503 | `unavailable` | it could not be made durable: retry, as both providers do |
 
+mod described;
+
 use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::Serialize;
-use tracing::Instrument;
-use utoipa::openapi::Required;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::{IntoParams, IntoResponses, ToSchema};
+use tracing::{Instrument, Span};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use described::{Refusals, SignatureHeaders};
 
 use super::client_addr::ClientAddr;
 use super::endpoints::EndpointError;
@@ -53,7 +55,7 @@ use super::{AppState, endpoints, input, limits, openapi, request_id};
 use crate::causes::chain;
 use crate::domain::id::AppSlug;
 use crate::pipeline::ingest::{IngestError, ingest};
-use crate::provider::{self, EventHead, SignatureError, Spec};
+use crate::provider::{SignatureError, Spec};
 use crate::store::AcknowledgedEvent;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -92,63 +94,6 @@ impl Target {
     }
 }
 
-/// The headers of a signature, one for each provider. They are only described here; `provider`
-/// reads them.
-struct SignatureHeaders;
-
-impl IntoParams for SignatureHeaders {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let text = || ObjectBuilder::new().schema_type(Type::String).build();
-        let described = |spec: &&Spec| {
-            ParameterBuilder::new()
-                .name(spec.header)
-                .parameter_in(ParameterIn::Header)
-                .required(Required::True)
-                .description(Some(spec.header_form))
-                .schema(Some(text()))
-                .build()
-        };
-        provider::ALL.iter().map(described).collect()
-    }
-}
-
-/// The refusals of a webhook, the same for all paths.
-#[derive(IntoResponses)]
-#[expect(
-    dead_code,
-    reason = "they are only described; an `ApiError` is answered"
-)]
-enum Refusals {
-    #[response(
-        status = 400,
-        description = "`signature_…`: not signed with a secret of this endpoint, or not lately; `payload_…`: not an event."
-    )]
-    BadRequest,
-    #[response(
-        status = 404,
-        description = "`endpoint_unknown`: no such endpoint, or none with a current secret."
-    )]
-    NotFound,
-    #[response(status = 408, description = "`body_too_slow`.")]
-    RequestTimeout,
-    #[response(status = 413, description = "`payload_too_large`: over a megabyte.")]
-    PayloadTooLarge,
-    #[response(status = 415, description = "`unsupported_media_type`: compressed.")]
-    UnsupportedMediaType,
-    #[response(
-        status = 429,
-        description = "`too_many_failures`: too many failing signatures from this address."
-    )]
-    TooManyRequests,
-    #[response(status = 500, description = "`internal`.")]
-    Internal,
-    #[response(
-        status = 503,
-        description = "`unavailable`; `too_many_bodies`: too much is being received at this moment; `endpoint_unreadable`: a secret of the endpoint does not open with the server's key."
-    )]
-    Unavailable,
-}
-
 /// Takes a webhook of the app `default`.
 #[utoipa::path(
     post,
@@ -166,7 +111,7 @@ async fn receive_for_default(
     // A path that is not UTF-8 names nothing, like any other unknown word.
     let provider = path.map_or_else(|_| String::new(), |Path(provider)| provider);
     let target = Target::new(AppSlug::default_app().as_str(), &provider);
-    receive(&state, &target, client.0, request).await
+    receive(&state, &target, client.0, parts_of(request)).await
 }
 
 /// Takes a webhook of an app.
@@ -185,36 +130,53 @@ async fn receive_for_app(
 ) -> Response {
     let (app, provider) = path.map_or_else(|_| Default::default(), |Path(target)| target);
     let target = Target::new(&app, &provider);
-    receive(&state, &target, client.0, request).await
+    receive(&state, &target, client.0, parts_of(request)).await
 }
 
-async fn receive(state: &AppState, target: &Target, client: IpAddr, request: Request) -> Response {
+/// What is needed of a request. The rest goes at once.
+fn parts_of(request: Request) -> (HeaderMap, Body) {
+    let (head, body) = request.into_parts();
+    (head.headers, body)
+}
+
+async fn receive(
+    state: &AppState,
+    target: &Target,
+    client: IpAddr,
+    (headers, body): (HeaderMap, Body),
+) -> Response {
     let began = Instant::now();
-    let span = tracing::info_span!(
-        "http.webhook.receive",
-        app = target.app.as_ref().map(AppSlug::as_str),
-        provider = target.provider.map(|spec| spec.name.as_str()),
-        event.id = tracing::field::Empty,
-        event.type = tracing::field::Empty,
-    );
-    let accepted = accept(state, target, client, request)
+    // Only for whoever sees it: the line for debugging, or a collector of spans. The line of a refusal
+    // says all of it itself.
+    let is_seen = cfg!(feature = "otel") || tracing::enabled!(tracing::Level::DEBUG);
+    let span = if is_seen {
+        tracing::info_span!(
+            "http.webhook.receive",
+            app = target.app.as_ref().map(AppSlug::as_str),
+            provider = target.provider.map(|spec| spec.name.as_str()),
+            event.id = tracing::field::Empty,
+            event.type = tracing::field::Empty,
+        )
+    } else {
+        Span::none()
+    };
+    let accepted = accept(state, target, client, headers, body)
         .instrument(span.clone())
         .await;
     match accepted {
-        Ok(head) => {
+        Ok(event) => {
             if let Some(spec) = target.provider {
                 let webhooks = &state.metrics.webhooks;
                 webhooks.acknowledged(spec.name.as_str(), began.elapsed());
             }
-            // Only for whoever sees them: the line, or a collector of spans.
-            if cfg!(feature = "otel") || tracing::enabled!(tracing::Level::DEBUG) {
-                span.record("event.id", &head.id);
-                span.record("event.type", &head.event_type);
+            if is_seen {
+                span.record("event.id", &event.id);
+                span.record("event.type", &event.event_type);
             }
             span.in_scope(|| tracing::debug!("webhook received"));
             Json(Received {
                 received: true,
-                event_id: head.id,
+                event_id: event.id,
             })
             .into_response()
         }
@@ -227,30 +189,29 @@ pub(super) async fn accept(
     state: &AppState,
     target: &Target,
     client: IpAddr,
-    request: Request,
-) -> Result<EventHead, ApiError> {
+    headers: HeaderMap,
+    body: Body,
+) -> Result<AcknowledgedEvent, ApiError> {
     let limits = state.settings.limits;
-    let (parts, body) = request.into_parts();
-    let headers = &parts.headers;
-    let body = input::refuse_announced(headers, body, limits::WEBHOOK_BODY).await?;
-    let (app, provider) = match expected(state, target, headers, client) {
+    let body = input::refuse_announced(&headers, body, limits::WEBHOOK_BODY).await?;
+    let (app, provider) = match expected(state, target, &headers, client) {
         Ok(endpoint) => endpoint,
         Err(refusal) => {
-            input::discard(headers, body);
+            input::discard(&headers, body);
             return Err(refusal);
         }
     };
     // Held until the webhook is handed over.
     let mut share = state.bodies().share();
     let time = limits.body_time;
-    let body = input::read_body(headers, body, limits::WEBHOOK_BODY, time, &mut share).await?;
+    let body = input::read_body(&headers, body, limits::WEBHOOK_BODY, time, &mut share).await?;
 
     // The age of a signature is judged by the moment at which the webhook was complete, and so are
     // the secrets.
     let now = state.clock.now();
     let secrets = (state.endpoints.secrets(app, provider.name, now)).map_err(no_endpoint)?;
     let tolerance = state.settings.signature_tolerance;
-    let header = signature_header(provider, headers);
+    let header = signature_header(provider, &headers);
     let webhook = provider
         .verify(header, body, &secrets, now, tolerance)
         .map_err(|error| match error {
@@ -260,6 +221,8 @@ pub(super) async fn accept(
             }
             error => not_signed(error, (app, provider), state, client),
         })?;
+    // They lie in the buffer that the connection read them into, which is free without them.
+    drop(headers);
     // Those of the settings come first.
     let place = webhook.secret().is_none().then(|| webhook.place());
     let metrics = &state.metrics.webhooks;
@@ -285,12 +248,12 @@ pub(super) async fn accept(
     };
     let event = AcknowledgedEvent {
         provider: provider.name,
-        id: head.id.clone(),
-        event_type: head.event_type.clone(),
+        id: head.id,
+        event_type: head.event_type,
         received_at: now,
     };
-    state.acknowledged.note(app, event);
-    Ok(head)
+    state.acknowledged.note(app, &event);
+    Ok(event)
 }
 
 /// Returns the endpoint of a request whose head promises a webhook: the endpoint exists, and the

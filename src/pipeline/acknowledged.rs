@@ -12,7 +12,7 @@
 //! Refused: a digest of all ids by the minute, which says that something is missing and not what; and
 //! a row for each event, which would double what an event costs the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
 use crate::queue::{Depths, Publisher};
 use crate::store::{
-    AcknowledgedBatch, AcknowledgedEvent, AcknowledgedEvents, AcknowledgedWaiting, Store,
+    AcknowledgedBatch, AcknowledgedEvent, AcknowledgedNotes, AcknowledgedWaiting, Store,
     StoreError, Tx,
 };
 
@@ -35,7 +35,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// The time limit for the write at shutdown.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
 
-/// The most notes that are kept in memory: some 20 MB, and a quarter of an hour of 100 webhooks a
+/// The most notes that are kept in memory: some 12 MB, and a quarter of an hour of 100 webhooks a
 /// second.
 const MOST_NOTES: usize = 100_000;
 
@@ -82,50 +82,65 @@ pub struct Acknowledged(Arc<Mutex<Notes>>);
 
 #[derive(Debug, Default)]
 struct Notes {
-    by_app: BTreeMap<AppSlug, Vec<AcknowledgedEvent>>,
+    /// The rows to be written, of which the last one of an app is still being added to.
+    by_app: BTreeMap<AppSlug, VecDeque<AcknowledgedNotes>>,
     count: usize,
     /// Those that found no room.
     left_out: u64,
 }
 
 impl Notes {
-    fn add(&mut self, app: &AppSlug, event: AcknowledgedEvent) {
+    fn add(&mut self, app: &AppSlug, event: &AcknowledgedEvent) {
         if self.count >= MOST_NOTES {
             self.left_out += 1;
             return;
         }
-        self.count += 1;
-        match self.by_app.get_mut(app) {
-            Some(events) => events.push(event),
-            None => {
-                self.by_app.insert(app.clone(), vec![event]);
+        let added = match self.by_app.get_mut(app).and_then(VecDeque::back_mut) {
+            Some(row) if row.len() < MOST_OF_ROW => row.add(event),
+            Some(_) | None => {
+                let mut row = AcknowledgedNotes::new();
+                let added = row.add(event);
+                let rows = self.by_app.entry(app.clone()).or_default();
+                rows.push_back(row);
+                added
             }
+        };
+        match added {
+            Ok(()) => self.count += 1,
+            Err(_) => self.left_out += 1,
         }
     }
 
-    /// Takes some notes out, as rows.
-    fn take(&mut self) -> Vec<(AppSlug, AcknowledgedEvents)> {
-        let mut rows = Vec::new();
-        while rows.len() < MOST_ROWS
+    /// Takes some rows out.
+    fn take(&mut self) -> Vec<(AppSlug, AcknowledgedNotes)> {
+        let mut taken = Vec::new();
+        while taken.len() < MOST_ROWS
             && let Some(mut first) = self.by_app.first_entry()
         {
-            let events = first.get_mut();
-            let rest = events.split_off(events.len().min(MOST_OF_ROW));
-            let taken = std::mem::replace(events, rest);
             let app = first.key().clone();
-            if first.get().is_empty() {
-                first.remove();
+            match first.get_mut().pop_front() {
+                Some(row) => {
+                    self.count -= row.len();
+                    taken.push((app, row));
+                }
+                None => drop(first.remove()),
             }
-            self.count -= taken.len();
-            rows.push((app, AcknowledgedEvents(taken)));
         }
-        rows
+        taken
+    }
+
+    /// Takes rows back that could not be written.
+    fn put_back(&mut self, rows: Vec<(AppSlug, AcknowledgedNotes)>) {
+        for (app, row) in rows.into_iter().rev() {
+            self.count += row.len();
+            self.by_app.entry(app).or_default().push_front(row);
+        }
     }
 }
 
 impl Acknowledged {
     /// Notes a webhook that is about to be acknowledged. Never waits for anything.
-    pub fn note(&self, app: &AppSlug, event: AcknowledgedEvent) {
+    pub fn note(&self, app: &AppSlug, event: &AcknowledgedEvent) {
         self.with(|notes| notes.add(app, event));
     }
 
@@ -140,13 +155,7 @@ impl Acknowledged {
                 break;
             }
             if let Err(error) = write(store, &rows, now).await {
-                self.with(|notes| {
-                    for (app, events) in rows {
-                        for event in events.0 {
-                            notes.add(&app, event);
-                        }
-                    }
-                });
+                self.with(|notes| notes.put_back(rows));
                 return Err(error);
             }
         }
@@ -197,7 +206,7 @@ impl Acknowledged {
 
 async fn write(
     store: &Store,
-    rows: &[(AppSlug, AcknowledgedEvents)],
+    rows: &[(AppSlug, AcknowledgedNotes)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;

@@ -345,7 +345,7 @@ pub(super) fn ledger_entry(
         account: named.account.clone(),
         named: named.ids.clone(),
         changes: json!([]),
-        payload: Some(message.body.clone()),
+        payload: Some(message.body.to_string()),
         digest,
     }
 }

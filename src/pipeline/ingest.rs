@@ -1,5 +1,8 @@
 //! Turns a verified webhook into a durable message.
 
+use bytes::Bytes;
+use bytestring::ByteString;
+
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::provider::{EventHead, PayloadError, VerifiedWebhook};
@@ -32,7 +35,7 @@ pub enum IngestError {
 pub async fn ingest(
     publisher: &dyn Publisher,
     app: AppSlug,
-    webhook: VerifiedWebhook<Vec<u8>>,
+    webhook: VerifiedWebhook<Bytes>,
     origin: Origin,
     now: Timestamp,
 ) -> Result<EventHead, IngestError> {
@@ -55,7 +58,7 @@ pub async fn ingest(
     };
     // A body with a readable head is UTF-8; the check is cheaper than an unchecked conversion is
     // risky.
-    let body = String::from_utf8(webhook.into_body()).map_err(|_| PayloadError::NotJson)?;
+    let body = ByteString::try_from(webhook.into_body()).map_err(|_| PayloadError::NotJson)?;
     let message = Message {
         headers: Headers::V1(headers),
         body,

@@ -105,7 +105,7 @@ async fn publish(publisher: &dyn Publisher, stored: StoredMessage) -> Option<i64
     };
     let message = Message {
         headers,
-        body: stored.body,
+        body: stored.body.into(),
     };
     publisher.publish(message).await.ok().map(|()| stored.seq)
 }

@@ -243,6 +243,6 @@ pub(super) fn message_of(
     };
     Some(Message {
         headers: Headers::V1(headers),
-        body: stored.payload?,
+        body: stored.payload?.into(),
     })
 }

@@ -129,7 +129,7 @@ pub async fn put(tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
     let new = NewMessage {
         headers: serde_json::to_string(&message.headers)
             .map_err(|source| StoreError::Document { source })?,
-        body: message.body.clone(),
+        body: message.body.to_string(),
     };
     tx.message_add(LANE, vec![new]).await
 }

@@ -128,11 +128,10 @@ pub(super) struct TimedHmac {
 impl Signature for TimedHmac {
     fn check_form(&self, header: &[u8]) -> Result<(), SignatureError> {
         let header = Header::parse(header, self)?;
-        let can_match = |digest: &Vec<u8>| digest.len() == DIGEST;
-        if header.digests.iter().any(can_match) {
-            Ok(())
-        } else {
+        if header.digests.is_empty() {
             Err(SignatureError::Mismatch)
+        } else {
+            Ok(())
         }
     }
 
@@ -205,8 +204,8 @@ struct Header<'a> {
     /// The digits as they were sent: they are part of what was signed.
     time: &'a [u8],
     seconds: i64,
-    /// The decoded digests; what is no hex is empty here and matches nothing.
-    digests: Vec<Vec<u8>>,
+    /// The decoded digests, but for those that can match nothing: what is no hex or has another length.
+    digests: Vec<[u8; DIGEST]>,
 }
 
 impl<'a> Header<'a> {
@@ -215,8 +214,8 @@ impl<'a> Header<'a> {
         if header.len() > MAX_HEADER {
             return Err(malformed("it is too long"));
         }
-        let mut times = Vec::new();
-        let mut digests = Vec::new();
+        let mut times = [None; 2];
+        let (mut sent, mut digests) = (0, Vec::new());
         for part in header.split(|&byte| char::from(byte) == scheme.separator) {
             let part = part.trim_ascii();
             let Some(equals) = part.iter().position(|&byte| byte == b'=') else {
@@ -224,22 +223,25 @@ impl<'a> Header<'a> {
             };
             let (name, value) = (&part[..equals], &part[equals + 1..]);
             if name == scheme.time.as_bytes() {
-                times.push(value);
+                // The first, and the last one after it.
+                times[usize::from(times[0].is_some())] = Some(value);
             } else if name == scheme.digest.as_bytes() && !value.is_empty() {
-                digests.push(hex::decode(value).unwrap_or_default());
+                sent += 1;
+                let mut digest = [0; DIGEST];
+                if hex::decode_to_slice(value, &mut digest).is_ok() {
+                    digests.push(digest);
+                }
             }
         }
-        let [time] = times[..] else {
-            return Err(malformed(if times.is_empty() {
-                "no time"
-            } else {
-                "two times"
-            }));
+        let time = match times {
+            [Some(time), None] => time,
+            [None, _] => return Err(malformed("no time")),
+            [Some(_), Some(_)] => return Err(malformed("two times")),
         };
-        if digests.is_empty() {
+        if sent == 0 {
             return Err(malformed("no digest of the live scheme"));
         }
-        if digests.len() > MAX_DIGESTS {
+        if sent > MAX_DIGESTS {
             return Err(malformed("too many digests"));
         }
         let seconds = digits(time).ok_or(malformed("the time is not a number of seconds"))?;

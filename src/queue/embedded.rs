@@ -227,7 +227,7 @@ pub async fn put(tx: &mut Tx, messages: Vec<Message>) -> Result<(), StoreError> 
     let new = messages.into_iter().map(|message| {
         Ok(NewMessage {
             headers: header_text(&message.headers)?,
-            body: message.body,
+            body: message.body.to_string(),
         })
     });
     let new = new.collect::<Result<_, StoreError>>()?;
@@ -246,7 +246,7 @@ fn message_of(stored: StoredMessage) -> Result<Delivery, StoreError> {
         came_back: 0,
         message: Message {
             headers,
-            body: stored.body,
+            body: stored.body.into(),
         },
     })
 }

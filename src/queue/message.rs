@@ -1,6 +1,7 @@
 //! Messages: a verified webhook with everything that a worker needs, so that receiving needs no
 //! database and a message can be replayed anywhere.
 
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
@@ -14,8 +15,8 @@ use crate::domain::time::Timestamp;
 pub struct Message {
     /// Everything except the body; on AMQP the message's headers.
     pub headers: Headers,
-    /// The signed bytes as text: only JSON is accepted, and JSON is UTF-8.
-    pub body: String,
+    /// The signed bytes as text: only JSON is accepted, and JSON is UTF-8. Clones share the bytes.
+    pub body: ByteString,
 }
 
 /// The headers of a message. The serde tag is the version, so that a newer worker can read messages

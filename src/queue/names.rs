@@ -23,6 +23,8 @@ const VERSION: u32 = 2;
 pub(super) struct Names {
     prefix: String,
     version: u32,
+    /// Made once, because every message needs it.
+    events: ShortString,
 }
 
 impl Names {
@@ -31,14 +33,15 @@ impl Names {
         Self {
             prefix: prefix.to_owned(),
             version: VERSION,
+            events: short(&format!("{prefix}.events")),
         }
     }
 
     /// The names of the version before.
     pub(super) fn before(&self) -> Self {
         Self {
-            prefix: self.prefix.clone(),
             version: self.version.saturating_sub(1).max(1),
+            ..self.clone()
         }
     }
 
@@ -55,7 +58,7 @@ impl Names {
 
     /// The exchange that receivers, replays and the relay publish to.
     pub(super) fn events(&self) -> ShortString {
-        self.named(format_args!("events"))
+        self.events.clone()
     }
 
     /// The exchange of dead letters.

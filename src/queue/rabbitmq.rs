@@ -14,6 +14,7 @@ mod connection;
 mod consumer;
 mod depths;
 mod drain;
+mod flight;
 mod outgoing;
 mod publisher;
 mod reception;
@@ -63,7 +64,20 @@ impl RabbitQueue {
     /// When the settings are wrong: the address or the file cannot be read, the broker refuses
     /// user or host, or has an exchange or a queue that does not fit.
     pub async fn start(settings: &RabbitSettings) -> Result<Self, BrokerError> {
-        let broker = Arc::new(Broker::new(settings)?);
+        Self::start_at(Broker::new(settings)?).await
+    }
+
+    /// The same for a process that neither consumes nor passes on what others sent: it gets by with
+    /// less memory.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn start_publishing(settings: &RabbitSettings) -> Result<Self, BrokerError> {
+        Self::start_at(Broker::new(settings)?.for_own_messages()).await
+    }
+
+    async fn start_at(broker: Broker) -> Result<Self, BrokerError> {
+        let broker = Arc::new(broker);
         let first = match Link::open(&broker).await {
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => match broker.explain(error).await {

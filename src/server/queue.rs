@@ -66,7 +66,10 @@ pub(super) async fn start_queue(
             figures,
         });
     };
-    let queue = RabbitQueue::start(&settings).await?;
+    let queue = match &worker {
+        Some(_) => RabbitQueue::start(&settings).await?,
+        None => RabbitQueue::start_publishing(&settings).await?,
+    };
     let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
     if worker.is_some() {
         tasks.spawn(

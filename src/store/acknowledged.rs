@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::documents;
+use super::cell::{Document, IntoCell, documents};
 use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, Provider};
@@ -36,6 +36,56 @@ pub(crate) struct AcknowledgedEvents(pub(crate) Vec<AcknowledgedEvent>);
 
 documents!(AcknowledgedEvents);
 
+/// Events on their way into the table, as the list of [`AcknowledgedEvents`] that will stand there. Each is
+/// written down at once: as texts of their own, thousands of them would be strewn over the memory that
+/// requests come and go in.
+#[derive(Clone, Debug)]
+pub(crate) struct AcknowledgedNotes {
+    /// The list without its closing bracket.
+    open: String,
+    count: usize,
+    since: Timestamp,
+}
+
+impl AcknowledgedNotes {
+    /// Begins an empty list.
+    pub(crate) fn new() -> Self {
+        Self {
+            open: "[".to_owned(),
+            count: 0,
+            since: Timestamp::MAX,
+        }
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// When it has no form as JSON, which every event has.
+    pub(crate) fn add(&mut self, event: &AcknowledgedEvent) -> Result<(), StoreError> {
+        let Document(text) = Document::of(event)?;
+        if self.count > 0 {
+            self.open.push(',');
+        }
+        self.open.push_str(&text);
+        self.count += 1;
+        self.since = self.since.min(event.received_at);
+        Ok(())
+    }
+
+    /// The number of events.
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl IntoCell for &AcknowledgedNotes {
+    type Stored = Document;
+
+    fn into_cell(self) -> Result<Option<Document>, StoreError> {
+        Ok(Some(Document(format!("{}]", self.open))))
+    }
+}
+
 /// Events of one app that were acknowledged at about the same time.
 #[derive(Clone, Debug)]
 pub(crate) struct AcknowledgedBatch {
@@ -60,7 +110,7 @@ record! {
         app: &'a AppSlug,
         since: Timestamp,
         count: i64,
-        events: &'a AcknowledgedEvents,
+        events: &'a AcknowledgedNotes,
     }
 }
 
@@ -110,16 +160,14 @@ impl Tx {
     /// Notes what was acknowledged. Apps that are gone are left out.
     pub(crate) async fn acknowledged_add<'a>(
         &mut self,
-        batches: impl IntoIterator<Item = (&'a AppSlug, &'a AcknowledgedEvents)> + Send,
+        batches: impl IntoIterator<Item = (&'a AppSlug, &'a AcknowledgedNotes)> + Send,
         check_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let rows = batches.into_iter().filter_map(|(app, events)| {
-            Some(NewBatch {
-                app,
-                since: since(events)?,
-                count: count(events),
-                events,
-            })
+        let rows = batches.into_iter().map(|(app, events)| NewBatch {
+            app,
+            since: events.since,
+            count: i64::try_from(events.count).unwrap_or(i64::MAX),
+            events,
         });
         let rows: Rows<NewBatch<'_>> = rows.collect();
         let sql = r"

@@ -84,7 +84,7 @@ mod writes;
 
 pub use access::{Granted, TokenHolder};
 pub use access_look_up::{PackageHolder, PackageQuestion};
-pub(crate) use acknowledged::{AcknowledgedBatch, AcknowledgedEvents};
+pub(crate) use acknowledged::{AcknowledgedBatch, AcknowledgedNotes};
 pub use acknowledged::{AcknowledgedEvent, AcknowledgedWaiting};
 pub use api_key::SealedApiKey;
 pub use app::App;

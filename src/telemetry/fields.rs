@@ -4,6 +4,7 @@
 //! written within it. The library's own writer makes a tree of them first, and reads and writes all of
 //! it again for each field that is added later; here they are written once, as they come.
 
+use std::cell::Cell;
 use std::fmt::{self, Debug, Write as _};
 
 use tracing::field::{Field, Visit};
@@ -12,14 +13,28 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FormatFields, FormattedFields};
 
+thread_local! {
+    /// Where fields are put together, so that the text that stays is made once and in its own length.
+    static DRAFT: Cell<String> = const { Cell::new(String::new()) };
+}
+
+/// The longest text for which the draft's memory is kept, in bytes.
+const MOST_KEPT: usize = 4_096;
+
 /// Writes the fields of a span as one JSON object.
 pub(super) struct SpanFields;
 
 impl<'w> FormatFields<'w> for SpanFields {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
-        let mut object = Object::begin(writer)?;
-        fields.record(&mut object);
-        object.end()
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        // Taken, not borrowed: what writes a field may begin a span itself.
+        let mut draft = DRAFT.take();
+        draft.clear();
+        draft.push('{');
+        let written = Object::written(&mut draft, &fields).and_then(|()| writer.write_str(&draft));
+        if draft.capacity() <= MOST_KEPT {
+            DRAFT.set(draft);
+        }
+        written
     }
 
     fn add_fields(
@@ -28,52 +43,47 @@ impl<'w> FormatFields<'w> for SpanFields {
         fields: &Record<'_>,
     ) -> fmt::Result {
         // The object is opened again. A name that is written twice counts as it was written last.
-        let is_open = current.fields.pop() == Some('}');
-        let is_empty = current.fields.len() <= 1;
-        let mut object = if is_open {
-            Object {
-                writer: current.as_writer(),
-                is_empty,
-                result: Ok(()),
-            }
-        } else {
+        if current.fields.pop() != Some('}') {
             current.fields.clear();
-            Object::begin(current.as_writer())?
-        };
-        fields.record(&mut object);
-        object.end()
+            current.fields.push('{');
+        }
+        Object::written(&mut current.fields, fields)
     }
 }
 
-struct Object<'w> {
-    writer: Writer<'w>,
+struct Object<'t> {
+    text: &'t mut String,
     is_empty: bool,
     result: fmt::Result,
 }
 
-impl<'w> Object<'w> {
-    fn begin(mut writer: Writer<'w>) -> Result<Self, fmt::Error> {
-        writer.write_char('{')?;
-        Ok(Self {
-            writer,
-            is_empty: true,
+impl<'t> Object<'t> {
+    /// Writes fields into an open object, and closes it.
+    fn written(text: &'t mut String, fields: &impl RecordFields) -> fmt::Result {
+        let is_empty = text.len() <= 1;
+        let mut object = Self {
+            text,
+            is_empty,
             result: Ok(()),
-        })
+        };
+        fields.record(&mut object);
+        object.result?;
+        object.text.push('}');
+        Ok(())
     }
 
-    fn end(mut self) -> fmt::Result {
-        self.result?;
-        self.writer.write_char('}')
-    }
-
-    fn put(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'w>) -> fmt::Result) {
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut String) -> fmt::Result) {
         if self.result.is_err() {
             return;
         }
-        let comma = if self.is_empty { "" } else { "," };
+        if !self.is_empty {
+            self.text.push(',');
+        }
         self.is_empty = false;
-        self.result = write!(self.writer, "{comma}\"{}\":", field.name())
-            .and_then(|()| write(&mut self.writer));
+        self.text.push('"');
+        self.text.push_str(field.name());
+        self.text.push_str("\":");
+        self.result = write(self.text);
     }
 }
 
@@ -81,57 +91,60 @@ impl Visit for Object<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no word for what is no number.
         if value.is_finite() {
-            self.put(field, |writer| write!(writer, "{value}"));
+            self.put(field, |text| write!(text, "{value}"));
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, |writer| write!(writer, "{value}"));
+        self.put(field, |text| write!(text, "{value}"));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, |writer| write!(writer, "{value}"));
+        self.put(field, |text| write!(text, "{value}"));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, |writer| write!(writer, "{value}"));
+        self.put(field, |text| write!(text, "{value}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, |writer| write_text(writer, value));
+        self.put(field, |text| {
+            text.push('"');
+            Escaping(text).write_str(value)?;
+            text.push('"');
+            Ok(())
+        });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put(field, |writer| {
-            writer.write_char('"')?;
-            write!(Escaping(writer), "{value:?}")?;
-            writer.write_char('"')
+        self.put(field, |text| {
+            text.push('"');
+            write!(Escaping(text), "{value:?}")?;
+            text.push('"');
+            Ok(())
         });
     }
 }
 
-fn write_text(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
-    writer.write_char('"')?;
-    Escaping(writer).write_str(text)?;
-    writer.write_char('"')
-}
-
 /// Escapes what JSON wants escaped. <https://www.rfc-editor.org/rfc/rfc8259#section-7>
-struct Escaping<'a, 'w>(&'a mut Writer<'w>);
+struct Escaping<'t>(&'t mut String);
 
-impl fmt::Write for Escaping<'_, '_> {
+impl fmt::Write for Escaping<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        let escaped = |byte: u8| matches!(byte, b'"' | b'\\' | b'\0'..=b'\x1f');
         let mut rest = text;
-        while let Some(at) = rest.find(|it: char| matches!(it, '"' | '\\' | '\0'..='\u{1f}')) {
-            self.0.write_str(&rest[..at])?;
+        // All of these are ASCII, so none is a part of another character.
+        while let Some(at) = rest.bytes().position(escaped) {
+            self.0.push_str(&rest[..at]);
             match rest.as_bytes()[at] {
-                b'"' => self.0.write_str("\\\"")?,
-                b'\\' => self.0.write_str("\\\\")?,
+                b'"' => self.0.push_str("\\\""),
+                b'\\' => self.0.push_str("\\\\"),
                 control => write!(self.0, "\\u{control:04x}")?,
             }
             rest = &rest[at + 1..];
         }
-        self.0.write_str(rest)
+        self.0.push_str(rest);
+        Ok(())
     }
 }
 

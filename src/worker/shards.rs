@@ -223,7 +223,7 @@ mod tests {
             came_back: 0,
             message: Message {
                 headers: Headers::V1(headers),
-                body: body.to_string(),
+                body: body.to_string().into(),
             },
         }
     }

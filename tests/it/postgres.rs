@@ -563,7 +563,7 @@ async fn use_everything(store: &Store) {
         event_type: "payout.paid".to_owned(),
         received_at: now(),
     };
-    receiver.note(&app, event);
+    receiver.note(&app, &event);
     receiver.flush(store, now()).await.unwrap();
     let listed = acknowledged::unaccounted(store, &app).await.unwrap();
     assert_eq!(listed.len(), 1);

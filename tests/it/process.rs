@@ -66,7 +66,7 @@ pub(crate) fn message(payload: &Value, receipt: &str) -> Message {
     };
     Message {
         headers: Headers::V1(headers),
-        body: payload.to_string(),
+        body: payload.to_string().into(),
     }
 }
 

@@ -172,7 +172,7 @@ fn message(id: &str) -> Message {
     };
     Message {
         headers: Headers::V1(headers),
-        body: format!(r#"{{"id":"{id}","é":"\u00e9"}}"#),
+        body: format!(r#"{{"id":"{id}","é":"\u00e9"}}"#).into(),
     }
 }
 
@@ -416,7 +416,7 @@ async fn publishes_at_the_same_time_are_all_kept(rig: Rig) {
 async fn large_messages_come_in_smaller_batches_and_none_is_left_out(rig: Rig) {
     for number in 0..20 {
         let mut large = message(&format!("evt_{number:02}"));
-        large.body = "x".repeat(1024 * 1024);
+        large.body = "x".repeat(1024 * 1024).into();
         rig.publisher().publish(large).await.unwrap();
     }
     let mut consumer = rig.consumer(Lane::Work);

@@ -87,8 +87,8 @@ async fn what_was_signed_is_kept_byte_by_byte(engine: Engine) {
         "1",
     );
     let odd = r#"{  "z": 1.10, "a": 90071992547409931, "nul": "\u0000", "ä": "\ud83d\ude00","#;
-    message.body = message.body.replacen('{', odd, 1);
-    let body = message.body.clone();
+    message.body = message.body.replacen('{', odd, 1).into();
+    let body = message.body.to_string();
     apply(&test.store, message, now()).await;
     assert_eq!(event(&test.store, "evt_1").await.payload, Some(body));
 }

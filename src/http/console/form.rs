@@ -139,7 +139,7 @@ pub(super) async fn read(parts: &Parts, body: Body, state: &AppState) -> Result<
     let time = state.settings.limits.body_time;
     let mut share = state.api_bodies().share();
     let bytes = read_body(&parts.headers, body, LARGEST, time, &mut share).await?;
-    let text = String::from_utf8(bytes).map_err(|_| ApiError::BadRequest {
+    let text = String::from_utf8(bytes.into()).map_err(|_| ApiError::BadRequest {
         code: "body_not_form",
         detail: "the body must be a form in UTF-8".into(),
     })?;

@@ -114,7 +114,7 @@ impl Page {
                 replay: None,
                 error: None,
             }),
-            body: observed.body,
+            body: observed.body.into(),
         };
         self.messages.push(Read {
             message,

@@ -47,6 +47,6 @@ pub(super) fn message_of(
     };
     Ok(Some(Message {
         headers: Headers::V1(headers),
-        body: observed.body,
+        body: observed.body.into(),
     }))
 }

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
@@ -18,7 +19,7 @@ use crate::queue::{Message, Origin};
 const PERSISTENT: u8 = 2;
 
 /// The limit, in bytes, on the detail of an error in a header. All headers must fit into one frame
-/// of 128 KiB; the ledger has the whole text.
+/// of 32 KiB; the ledger has the whole text.
 const DETAIL: usize = 2_000;
 
 /// The header in which a quorum queue counts how often a message came back.
@@ -39,7 +40,7 @@ pub(super) enum NotOurs {
 }
 
 /// Returns the AMQP properties and the body of a message.
-pub(super) fn encode(message: Message) -> (BasicProperties, Vec<u8>) {
+pub(super) fn encode(message: Message) -> (BasicProperties, Bytes) {
     let Headers::V1(headers) = message.headers;
     let mut table = FieldTable::default();
     let mut put = |name: &str, value: AMQPValue| {

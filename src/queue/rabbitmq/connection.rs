@@ -30,6 +30,13 @@ const PROBE_TIME: Duration = Duration::from_secs(2);
 /// own default is 60; below two, a busy machine would look like a dead one.
 const HEARTBEAT: u16 = 3;
 
+/// The longest frame in bytes of a process that publishes only what it made itself, unless the address
+/// says otherwise (`?frame_max=`); RabbitMQ's own is 128 KiB. The client library has memory for 32
+/// frames in each direction of a connection and writes all of it over and over: 8 MiB, more than a
+/// processor's cache. Bodies are cut into frames. The headers of a message have to fit into one, so
+/// whoever consumes, or passes on what others sent, keeps the broker's limit.
+const FRAME_MAX_OF_OURS: u32 = 32 * 1024;
+
 /// A failure of the broker, or of reaching it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -202,6 +209,12 @@ impl Broker {
             watch: Arc::default(),
             declaring: Mutex::default(),
         })
+    }
+
+    /// Limits frames to what messages of our own need.
+    pub(super) fn for_own_messages(mut self) -> Self {
+        self.uri.query.frame_max.get_or_insert(FRAME_MAX_OF_OURS);
+        self
     }
 
     /// Declares everything on a new channel, and returns the channel. If the work queue had been

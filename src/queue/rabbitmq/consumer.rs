@@ -164,7 +164,7 @@ impl RabbitConsumer {
                 let outgoing = Outgoing::unread_to_retry(
                     &self.broker.names,
                     &properties,
-                    delivery.data,
+                    delivery.data.into(),
                     UNKNOWN_VERSION_REST,
                 );
                 self.parked.push(Parked {
@@ -180,7 +180,7 @@ impl RabbitConsumer {
         let message = headers.and_then(|headers| {
             Ok(Message {
                 headers,
-                body: body?,
+                body: body?.into(),
             })
         });
         let mut message = message.map_err(|reason| {

@@ -309,7 +309,9 @@ impl Drain {
         let last = batch.last().map_or(0, |it| it.delivery_tag);
         let mut left: Vec<_> = batch
             .into_iter()
-            .map(|it| Outgoing::to_queue(newer.clone(), codec::moved(&it.properties), it.data))
+            .map(|it| {
+                Outgoing::to_queue(newer.clone(), codec::moved(&it.properties), it.data.into())
+            })
             .collect();
         loop {
             let publishing = &self.publishing;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::ShortString;
 
@@ -15,7 +16,7 @@ pub(super) struct Outgoing {
     pub(super) exchange: ShortString,
     pub(super) key: ShortString,
     pub(super) properties: BasicProperties,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 impl Outgoing {
@@ -38,14 +39,14 @@ impl Outgoing {
     pub(super) fn unread_to_retry(
         names: &Names,
         properties: &BasicProperties,
-        body: Vec<u8>,
+        body: Bytes,
         delay: Duration,
     ) -> Self {
         Self::to_queue(names.retry(delay), codec::without_marks(properties), body)
     }
 
     /// Addresses an unread message to a queue by its name.
-    pub(super) fn to_queue(queue: ShortString, properties: BasicProperties, body: Vec<u8>) -> Self {
+    pub(super) fn to_queue(queue: ShortString, properties: BasicProperties, body: Bytes) -> Self {
         Self {
             exchange: ShortString::default(),
             key: queue,

@@ -17,15 +17,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use lapin::options::BasicPublishOptions;
-use lapin::{Channel, Confirmation, ConnectionStatus, Event};
+use lapin::{Confirmation, ConnectionStatus, Event};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::connection::{Broker, BrokerError, Link, close, in_time, look};
+use super::flight::{Flight, FlightBox, Landed, Landing, lost, publish};
 use super::outgoing::Outgoing;
 use crate::causes::chain;
 use crate::outage::Outage;
@@ -63,7 +62,8 @@ pub(super) struct PublishHandle {
 }
 
 struct Request {
-    outgoing: Outgoing,
+    /// Boxed: it is handed on several times.
+    outgoing: Box<Outgoing>,
     done: oneshot::Sender<Result<(), BrokerError>>,
 }
 
@@ -99,6 +99,7 @@ impl PublishHandle {
         if !matches!(*self.state.borrow(), State::Connecting) {
             self.ready()?;
         }
+        let outgoing = Box::new(outgoing);
         let (done, answer) = oneshot::channel();
         let handed_over = async {
             let sent = self.requests.send(Request { outgoing, done }).await;
@@ -198,16 +199,15 @@ impl PublishTask {
     }
 }
 
-/// The broker's answer to one publish, as the client library reports it.
-type Landing = Result<Confirmation, lapin::Error>;
-
-type Landed = (Landing, oneshot::Sender<Result<(), BrokerError>>);
-
 /// The publishes that one link has in flight.
 struct Flights<'a> {
     broker: &'a Broker,
     link: &'a Link,
-    flying: FuturesUnordered<BoxFuture<'static, Landed>>,
+    flying: FuturesUnordered<Flight<'a>>,
+    /// The boxes of flights that have landed, for the next ones. Each takes some two kilobytes.
+    boxes: Vec<FlightBox<'a>>,
+    /// What landed at once; empty between the turns.
+    landed: Vec<Landed>,
     /// The last time when something landed or nothing was in flight.
     moved: Instant,
     /// The first refusal since something was confirmed.
@@ -220,6 +220,8 @@ impl<'a> Flights<'a> {
             broker,
             link,
             flying: FuturesUnordered::new(),
+            boxes: Vec::new(),
+            landed: Vec::new(),
             moved: Instant::now(),
             refused: None,
         }
@@ -286,19 +288,22 @@ impl<'a> Flights<'a> {
         if self.flying.is_empty() {
             self.moved = Instant::now();
         }
-        let channel = self.link.channel.clone();
-        let flight = async move { (publish(&channel, request.outgoing).await, request.done) };
-        self.flying.push(flight.boxed());
+        let channel = &self.link.channel;
+        let flight = async move { (publish(channel, request.outgoing).await, request.done) };
+        self.flying.push(Flight::new(flight, self.boxes.pop()));
     }
 
     /// Answers everything that has landed, by the rule in the module documentation.
-    fn land(&mut self, first: Landed) -> Result<(), BrokerError> {
+    fn land(&mut self, first: <Flight<'a> as Future>::Output) -> Result<(), BrokerError> {
         self.moved = Instant::now();
-        let mut landed = vec![first];
-        while let Some(Some(next)) = self.flying.next().now_or_never() {
-            landed.push(next);
+        let mut next = Some(first);
+        while let Some((landed, boxed)) = next {
+            self.landed.push(landed);
+            self.boxes.push(boxed);
+            next = self.flying.next().now_or_never().flatten();
         }
-        if landed
+        if self
+            .landed
             .iter()
             .any(|(landing, _)| matches!(landing, Ok(Confirmation::Ack(_))))
         {
@@ -306,8 +311,8 @@ impl<'a> Flights<'a> {
         } else {
             self.refused.get_or_insert(self.moved);
         }
-        let broken = landed.iter().find_map(|(landing, _)| breaks(landing));
-        for (landing, done) in landed {
+        let broken = (self.landed.iter()).find_map(|(landing, _)| breaks(landing));
+        for (landing, done) in self.landed.drain(..) {
             // A sender that has gone away no longer waits for its answer.
             drop(done.send(answer(&landing, broken.as_ref())));
         }
@@ -357,26 +362,6 @@ fn answer(landing: &Landing, broken: Option<&BrokerError>) -> Result<(), BrokerE
         (None, Ok(Confirmation::Ack(_))) => Ok(()),
         (None, _) => Err(BrokerError::Rejected),
     }
-}
-
-async fn publish(channel: &Channel, outgoing: Outgoing) -> Landing {
-    let options = BasicPublishOptions {
-        // A message without a queue comes back instead of vanishing with a confirm.
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
-    let Outgoing {
-        exchange,
-        key,
-        properties,
-        body,
-    } = outgoing;
-    let published = channel.basic_publish(exchange, key, options, &body, properties);
-    published.await?.await
-}
-
-fn lost(cause: lapin::Error) -> BrokerError {
-    BrokerError::amqp("publishing")(cause)
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ impl Rig {
         };
         let message = Message {
             headers: Headers::V1(headers),
-            body: event.to_string(),
+            body: event.to_string().into(),
         };
         process(&self.store, &[&message], self.now()).await.unwrap();
     }

@@ -123,7 +123,7 @@ async fn a_paddle_account_without_contact_is_asked_for(engine: Engine) {
             replay: None,
             error: None,
         }),
-        body: event.to_string(),
+        body: event.to_string().into(),
     };
     process(&rig.store, &[&message], rig.now()).await.unwrap();
     assert_eq!(waiting(&rig).await, ["no_contact ctm_01named"]);

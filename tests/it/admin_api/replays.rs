@@ -74,7 +74,7 @@ pub(super) fn dead_letter(event: &Value) -> Message {
     };
     Message {
         headers: Headers::V1(headers),
-        body: event.to_string(),
+        body: event.to_string().into(),
     }
 }
 

@@ -469,7 +469,7 @@ impl Rig {
         };
         Message {
             headers: Headers::V1(headers),
-            body: event.to_string(),
+            body: event.to_string().into(),
         }
     }
 }

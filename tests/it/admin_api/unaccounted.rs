@@ -25,7 +25,7 @@ pub(crate) async fn acknowledge(rig: &Rig, app: &str, ids: &[&str]) {
             event_type: "payout.paid".to_owned(),
             received_at: rig.now(),
         };
-        receiver.note(&app, event);
+        receiver.note(&app, &event);
     }
     receiver.flush(&rig.store, rig.now()).await.unwrap();
 }

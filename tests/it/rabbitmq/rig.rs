@@ -117,7 +117,7 @@ pub(crate) fn message(id: &str) -> Message {
     };
     Message {
         headers: Headers::V1(headers),
-        body: format!(r#"{{"id":"{id}"}}"#),
+        body: format!(r#"{{"id":"{id}"}}"#).into(),
     }
 }
 

@@ -90,10 +90,10 @@ async fn a_message_dead_lettered_by_the_broker_is_tried_alone_then_recorded() {
         .await
         .unwrap();
     let mut innocent = message("evt_innocent");
-    innocent.body = sign_up("evt_innocent").to_string();
+    innocent.body = sign_up("evt_innocent").to_string().into();
     innocent.headers_mut().event_type = "customer.created".to_owned();
     let mut guilty = message("evt_guilty");
-    guilty.body = "{}".to_owned();
+    guilty.body = "{}".into();
     // An earlier try's reason, which is not why the broker gives it up.
     guilty.headers_mut().attempt = 2;
     guilty.headers_mut().error = Some(tollgate::domain::event::EventError {

@@ -105,7 +105,7 @@ async fn bring_what_is_not_listed(store: &Store, app: &AppSlug, events: &[Value]
         };
         let message = Message {
             headers: Headers::V1(headers),
-            body: event.to_string(),
+            body: event.to_string().into(),
         };
         process(store, &[&message], SystemClock.now())
             .await

@@ -125,7 +125,7 @@ async fn trap_11_what_is_not_confirmed_is_not_answered_with_success() {
     assert_eq!(rig.post_good(&body).await.status, 200);
     let published = rig.published();
     assert_eq!(published.len(), 1);
-    assert_eq!(published[0].body.as_bytes(), body, "as it was signed");
+    assert_eq!(*published[0].body.as_bytes(), body[..], "as it was signed");
     let headers = published[0].headers();
     assert_eq!(headers.app, AppSlug::default_app());
     assert_eq!(
