@@ -101,7 +101,7 @@ pub(super) async fn put_aside(
         let message = it.message;
         let headers = serde_json::to_string(&message.headers)
             .map_err(|source| StoreError::Document { source })?;
-        let body = message.body.clone();
+        let body = message.body.to_string();
         let new = NewMessage { headers, body };
         lanes.entry(&key.app).or_default().push(new);
         if known

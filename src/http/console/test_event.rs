@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 
@@ -47,13 +48,12 @@ async fn send(
     let id = random::uuid(now).map_err(ApiError::internal)?;
     let id = format!("evt_test_{}", id.simple());
     let body = spec.test_event(&id, now, secret.mode);
-    let request = Request::builder()
-        .header(spec.header, spec.sign(&secret.key, body.as_bytes(), now))
-        .body(Body::from(body))
-        .map_err(ApiError::internal)?;
+    let signature = spec.sign(&secret.key, body.as_bytes(), now);
+    let signature = HeaderValue::from_str(&signature).map_err(ApiError::internal)?;
+    let headers = HeaderMap::from_iter([(HeaderName::from_static(spec.header), signature)]);
     secrets::note_test(&state.store, &order, spec.name, &id).await?;
     let target = Target::new(app.as_str(), spec.name.as_str());
-    webhook::accept(&state, &target, client.0, request).await?;
+    webhook::accept(&state, &target, client.0, headers, Body::from(body)).await?;
     wait(&state, app, &id).await?;
     let name = spec.name;
     Ok(Redirect::to(&format!("/console/endpoints?test={id}#{name}")).into_response())
