@@ -50,7 +50,8 @@ async fn send(
     let body = spec.test_event(&id, now, secret.mode);
     let signature = spec.sign(&secret.key, body.as_bytes(), now);
     let signature = HeaderValue::from_str(&signature).map_err(ApiError::internal)?;
-    let headers = HeaderMap::from_iter([(HeaderName::from_static(spec.header), signature)]);
+    let name = HeaderName::from_bytes(spec.header.as_bytes()).map_err(ApiError::internal)?;
+    let headers = HeaderMap::from_iter([(name, signature)]);
     secrets::note_test(&state.store, &order, spec.name, &id).await?;
     let target = Target::new(app.as_str(), spec.name.as_str());
     webhook::accept(&state, &target, client.0, headers, Body::from(body)).await?;
