@@ -296,9 +296,9 @@ impl BatchResult {
         ));
     }
 
-    /// Writes outcomes, duplicates, audit entries, and which endpoints are live; what the entries say of
-    /// persons who were erased is taken from them first. Returns the apps
-    /// whose customers have to be derived anew, for which a walk has begun.
+    /// Writes outcomes, duplicates, audit entries, and which endpoints are live, after taking from the
+    /// entries what is about persons who were erased. Returns the apps whose customers have to be
+    /// derived anew, for which a walk has begun.
     ///
     /// # Errors
     /// When the store fails.

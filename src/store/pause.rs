@@ -39,7 +39,7 @@ record! {
 const MOST: i64 = 100_000;
 
 /// The lane of messages that wait until an app goes on. Each app has its own, so that taking those of
-/// one does not read past those of another.
+/// one does not read past those of another. [`Tx::pause_list`] has the name in its statement too.
 pub(crate) fn paused_lane(app: &AppSlug) -> String {
     format!("paused/{app}")
 }

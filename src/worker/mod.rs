@@ -3,9 +3,10 @@
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns the result of a message into an acknowledgement, a retry or a dead
 //! letter. Several loops run side by side: events, dead letters, due times with new policies and
-//! erasures, bulk replays, what waited for paused apps, comparisons with providers, questions to them, accounting for what was
-//! acknowledged, upkeep, and the relay of the spool where there is one; `part.rs` has their names. All end when the shutdown token is cancelled: what
-//! is in hand is finished, or given back unsettled.
+//! erasures, bulk replays, what waited for paused apps, comparisons with providers, questions to
+//! them, accounting for what was acknowledged, upkeep, and the relay of the spool where there is one;
+//! `part.rs` has their names. All end when the shutdown token is cancelled: what is in hand is
+//! finished, or given back unsettled.
 //!
 //! While the store is away nothing can be processed, and no message is to blame. Messages in hand
 //! are kept for a moment, since most outages are short; then they are given back, once, and nothing

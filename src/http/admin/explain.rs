@@ -1,5 +1,6 @@
 //! Explaining a customer's status, in one call.
 
+mod account;
 mod failures;
 mod source;
 mod subscription;
