@@ -23,6 +23,7 @@ mod reader;
 pub mod report;
 mod secret_key;
 mod setting;
+mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -44,6 +45,12 @@ use secrecy::SecretString;
 pub use database::Database;
 pub use problem::{ConfigErrors, Origin, Problem, ProblemKind, Warning};
 pub use secret_key::{SecretKey, SecretKeyError};
+
+/// The names of all settings, each with what is expected of it.
+pub fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let all = setting::ALL.iter();
+    all.map(|setting| (setting.name, setting.expected))
+}
 
 /// All settings. Each field names its variable, unit and default.
 #[derive(Debug, Clone)]
@@ -70,6 +77,8 @@ pub struct Config {
     pub identity: Option<Identity>,
     /// The Composer repository of the app `default`.
     pub registry: RegistryConfig,
+    /// What others are told of changes.
+    pub hooks: HookConfig,
     /// Contents and format of the log.
     pub log: LogConfig,
 }
@@ -128,6 +137,23 @@ pub struct StoreConfig {
     pub payload_retention: Option<Span>,
 }
 
+/// Settings of what others are told of changes.
+#[derive(Debug, Clone)]
+pub struct HookConfig {
+    /// `TOLLGATE_PUBLISH_CHANGES`: the broker is told of every change, whether a queue is bound there or
+    /// not. Default on. Off spares the rows and messages; hooks are told all the same.
+    pub publish: bool,
+    /// `TOLLGATE_HOOKS_PRIVATE`: hooks may go to private addresses, and by `http`. Default off: whoever
+    /// may make a hook could reach what only this machine can.
+    pub private: bool,
+    /// `TOLLGATE_HOOKS_DISABLE_AFTER`: how long nothing can be delivered to a hook before it is
+    /// disabled, at least an hour. Default 5 days.
+    pub disable_after: Span,
+    /// `TOLLGATE_CHANGE_RETENTION`: how long changes that hooks were told of are kept, to be sent
+    /// again, at least an hour. Default 30 days. What is still to be delivered stays.
+    pub change_retention: Span,
+}
+
 /// Settings of the queue between receiver and worker.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
@@ -160,6 +186,10 @@ pub struct WebhookConfig {
     /// Paddle's own limit of five refuses honest deliveries, and since every event id counts only
     /// once, the age of a signature protects little.
     pub signature_tolerance: Duration,
+    /// `TOLLGATE_ENDPOINT_SILENT_AFTER`: how long nothing comes to an endpoint before operators are told,
+    /// at least an hour; `None` (`off`) never tells. Default 3 days: a quiet weekend is shorter, and what
+    /// a provider could not deliver it still has.
+    pub silent_after: Option<Span>,
 }
 
 /// Price or product id of the provider to the packages that it buys. A price with an empty list

@@ -37,8 +37,10 @@
 // Without `test`, whose build is given what only tests use.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
-// Only main.rs uses it.
+// Only main.rs uses them.
 use anyhow as _;
+#[cfg(feature = "jemalloc")]
+use tikv_jemallocator as _;
 
 mod causes;
 pub mod cli;
@@ -59,10 +61,12 @@ pub mod pipeline;
 pub mod provider;
 pub mod queue;
 pub mod random;
+mod retry_after;
 pub mod server;
 mod simulate;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 mod trace;
 pub mod vault;
 pub mod worker;

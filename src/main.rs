@@ -1,9 +1,15 @@
 //! The command `tollgate`: parses the command line, runs one command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tollgate::cli::{self, Cli};
+
+/// Payloads are read into many small values and dropped again at once; glibc's allocator spends more on that.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match run() {
@@ -17,17 +23,13 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    // The provider of cryptography is chosen once for the process; a second installation is
-    // refused, and would change nothing.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tollgate::tls::use_ring();
     Ok(cli.run()?)
 }
 
-/// The error with its causes, on one line; where in our code it arose helps nobody at a shell.
-#[expect(
-    clippy::print_stderr,
-    reason = "an error of a command belongs on standard error"
-)]
+/// The error with its causes, on one line; where in our code it arose helps nobody at a shell. Standard
+/// error may be closed.
 fn report(error: &anyhow::Error) {
-    eprintln!("tollgate: {}", cli::described(error.as_ref()));
+    let text = cli::described(error.as_ref());
+    let _ = writeln!(std::io::stderr().lock(), "tollgate: {text}");
 }

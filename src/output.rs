@@ -1,20 +1,34 @@
 //! Output of commands: the one place that writes to the terminal.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
-/// Writes a line to standard output. A closed pipe (`| head`) is not an error.
+/// Why standard output did not take what was written, if it did not. Of the process, as standard output is.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Writes a line to standard output. A closed pipe (`| head`) is not an error, and any other is one
+/// that [`lost`] returns: a full disk must not pass for a complete file.
 pub(crate) fn line(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        LOST.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+    }
 }
 
-/// Writes a line about the command itself to standard error, where it is in nobody's way.
-#[expect(
-    clippy::print_stderr,
-    reason = "what a command says of itself belongs on standard error"
-)]
+/// Returns the first error of standard output, and forgets it.
+pub(crate) fn lost() -> Option<io::Error> {
+    LOST.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Writes a line about the command itself to standard error, where it is in nobody's way. Whoever
+/// closed it does not want it, and there is no other place to complain.
 pub(crate) fn note(text: &str) {
-    eprintln!("tollgate: {text}");
+    let _ = writeln!(io::stderr().lock(), "tollgate: {text}");
 }
 
 /// Colours, used only on a terminal and unless `NO_COLOR` is set.

@@ -45,8 +45,8 @@
 //!
 //! # Lines of libraries
 //!
-//! Libraries are heard from `warn` on, and the broker's client never: what it calls an error is told
-//! by the line of whoever called it. A filter that names a library takes precedence. Their `trace`
+//! Libraries are heard from `warn` on, and the broker's client and the judge of certificates never: what
+//! they call an error is told by the line of whoever called them. A filter that names a library takes precedence. Their `trace`
 //! cannot be had at all, because it shows what is sent and received.
 //!
 //! # Never logged
@@ -116,13 +116,16 @@ pub enum TelemetryError {
 const BODIES: &str = "lapin::returned_messages";
 
 /// The libraries, and from which level on they are heard unless the filter names them.
-const LIBRARIES: [(&str, LevelFilter); 15] = [
+const LIBRARIES: [(&str, LevelFilter); 16] = [
     // What it calls an error comes back to us as one, and has a line of ours. It also counts as
     // errors the ends of connections that were wanted.
     ("lapin", LevelFilter::OFF),
     ("amq_protocol", LevelFilter::OFF),
     ("amq_protocol_tcp", LevelFilter::OFF),
     ("async_rs", LevelFilter::OFF),
+    // A certificate that is refused is an error of whoever connected, and told there: with one hook that
+    // leads to a wrong certificate there would be an error of ours at each try.
+    ("rustls_platform_verifier", LevelFilter::OFF),
     ("sqlx", LevelFilter::WARN),
     ("sqlx_core", LevelFilter::WARN),
     ("sqlx_postgres", LevelFilter::WARN),
@@ -334,6 +337,7 @@ mod tests {
             tracing::warn!(target: "lapin::returned_messages", "a body");
             tracing::error!(target: "lapin::channel", "lapin error");
             tracing::trace!(target: "lapin::channel", "lapin frame");
+            tracing::error!(target: "rustls_platform_verifier::verification", "certificate");
             tracing::warn!(target: "sqlx::query", "sqlx warning");
             tracing::debug!(target: "sqlx::query", "sqlx statement");
             tracing::debug!(target: "tollgate::worker", "our detail");

@@ -26,7 +26,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use secrecy::SecretString;
 
 use crate::causes::chain;
-use crate::domain::id::{AppSlug, LicenseId, Provider, SecretId};
+use crate::domain::id::{AppSlug, HookSecretId, LicenseId, Provider, SecretId};
 use crate::domain::words::words;
 
 pub use error::{NotOpened, VaultError};
@@ -46,6 +46,13 @@ pub enum SealedFor<'a> {
         provider: Provider,
         /// The secret.
         id: &'a SecretId,
+    },
+    /// A secret of a hook.
+    HookSecret {
+        /// Of which app.
+        app: &'a AppSlug,
+        /// The secret.
+        id: &'a HookSecretId,
     },
     /// The key of a provider's API.
     ApiKey {
@@ -87,6 +94,7 @@ impl SealedFor<'_> {
     fn text(self) -> String {
         match self {
             Self::Secret { app, provider, id } => format!("{app} {provider} {id}"),
+            Self::HookSecret { app, id } => format!("hook {app} {id}"),
             Self::ApiKey { app, provider } => format!("api-key {app} {provider}"),
             Self::Repository { app } => format!("repository {app}"),
             Self::License { app, id } => format!("license {app} {id}"),

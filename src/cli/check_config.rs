@@ -43,11 +43,17 @@ pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitC
         problems += check_broker(&loaded.config).await;
         problems += check_repository(&loaded.config).await;
     }
-    Ok(if problems == 0 {
-        ExitCode::SUCCESS
+    let database = &loaded.config.store.database;
+    if problems > 0 {
+        return Ok(ExitCode::FAILURE);
+    }
+    let tried = if args.connect {
+        ""
     } else {
-        ExitCode::FAILURE
-    })
+        "; `--connect` tries the store and the broker too"
+    };
+    output::line(&format!("all is well; the database is {database}{tried}"));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn misplaced_problem((setting, text): Misplaced) -> u32 {
@@ -158,6 +164,14 @@ async fn check_secrets(config: &Config, store: &Store, now: Timestamp) -> Result
             left.unknown_api_keys
         ));
     }
+    if left.unknown_hook_secrets > 0 {
+        problems += 1;
+        output::line(&format!(
+            "problem: {} secrets of hooks do not open with TOLLGATE_SECRET_KEY: set the key that \
+             they were made with, or rotate them",
+            left.unknown_hook_secrets
+        ));
+    }
     if left.unknown_licenses > 0 {
         problems += 1;
         output::line(&format!(
@@ -196,13 +210,15 @@ fn say_old_keys(left: &Survey) {
     } else {
         output::line(&format!(
             "still under an old secret key: {} webhook secrets ({}), {} tokens of Composer \
-             repositories, {} keys of licences, {} API keys, {} answers to requests with an Idempotency-Key; \
+             repositories, {} keys of licences, {} API keys, {} secrets of hooks, {} answers to \
+             requests with an Idempotency-Key; \
              `tollgate rotate-key` seals them anew",
             left.old_secrets.len(),
             left.old_secrets_by_endpoint(),
             left.old_repositories.len(),
             left.old_licenses,
             left.old_api_keys,
+            left.old_hook_secrets,
             left.old_answers
         ));
     }

@@ -114,7 +114,7 @@ fn source(url: &str) -> Result<PathBuf, CliError> {
             what: "--from is on a PostgreSQL server".to_owned(),
             right: "copy between servers with pg_dump and pg_restore".to_owned(),
         }),
-        Err(error) => Err(wrong(format!("--from is {error}"))),
+        Err(error) => Err(wrong(format!("--from: {error}"))),
     }
 }
 
@@ -126,7 +126,7 @@ fn target(url: &SecretString) -> Result<SecretString, CliError> {
             right: "copy an embedded store into another file with `tollgate backup`".to_owned(),
         }),
         Err(error) => Err(CliError::Usage {
-            what: format!("--to is {error}"),
+            what: format!("--to: {error}"),
             right: "give an empty database, such as postgres://tollgate@db.example.com/tollgate"
                 .to_owned(),
         }),

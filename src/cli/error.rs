@@ -4,6 +4,7 @@ use crate::client::RequestError;
 use crate::config::ConfigErrors;
 use crate::demo::DemoError;
 use crate::pipeline::admin_tokens::AdminTokenError;
+use crate::pipeline::apps::AppError;
 use crate::pipeline::dismissal::DismissError;
 use crate::pipeline::import::ImportError;
 use crate::pipeline::reconcile::ReconcileError;
@@ -45,6 +46,9 @@ pub enum CliError {
     /// An event was not dismissed.
     #[error("not dismissed")]
     Dismiss(#[from] DismissError),
+    /// An app was not paused or resumed.
+    #[error(transparent)]
+    App(AppError),
     /// A rotation of the secret key stopped.
     #[error("the rotation stopped; run it again to go on")]
     Reseal(#[from] ResealError),

@@ -6,14 +6,16 @@ use clap::{Args, Subcommand};
 
 use super::app::AppArgs;
 use super::error::CliError;
+use super::event_filter::FilterArgs;
+use super::help;
+use super::listing::{FormArgs, PageArgs};
 use super::replays;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loaded};
-use crate::domain::event::{EventError, EventOutcome};
-use crate::domain::id::CustomerId;
+use crate::domain::event::EventError;
 use crate::domain::shown_times::shown;
-use crate::domain::time::{TimeError, Timestamp};
 use crate::domain::validate;
+use crate::http::lines;
 use crate::output;
 use crate::pipeline::acknowledged::{self, Unaccounted};
 use crate::pipeline::bulk_replay::{self, How, MAX_PER_SECOND};
@@ -21,13 +23,13 @@ use crate::pipeline::dismissal;
 use crate::pipeline::events;
 use crate::pipeline::order::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};
-use crate::provider::Spec;
 use crate::server::find_store;
-use crate::store::{Actor, EventFilter, EventRecord, ExternalFilter, FailureGroup, Store, Window};
+use crate::store::{Actor, EventRecord, FailureGroup, Store};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EventsCommand {
     /// Lists events, newest first.
+    #[command(after_help = help::EVENTS_LIST)]
     List(ListArgs),
     /// Groups failed events by reason and type, the largest group first.
     Failures(FailuresArgs),
@@ -35,6 +37,8 @@ pub(super) enum EventsCommand {
     Unaccounted {
         #[command(flatten)]
         app: AppArgs,
+        #[command(flatten)]
+        form: FormArgs,
     },
     /// Shows one event with its payload.
     Show {
@@ -42,65 +46,16 @@ pub(super) enum EventsCommand {
         app: AppArgs,
         /// The provider's event id.
         id: String,
+        #[command(flatten)]
+        form: FormArgs,
     },
     /// Dismisses an event that failed or was lost, or all failed events that match the filters. The
     /// payload of one that failed goes after the retention, and until then it can be replayed.
+    #[command(after_help = help::EVENTS_DISMISS)]
     Dismiss(DismissArgs),
     /// Publishes an event again, or all events that match the filters.
+    #[command(after_help = help::EVENTS_REPLAY)]
     Replay(ReplayArgs),
-}
-
-/// A selection of events.
-#[derive(Clone, Debug, Args)]
-struct FilterArgs {
-    /// Only events with this outcome.
-    #[arg(long)]
-    outcome: Option<EventOutcome>,
-    /// Only events of this provider.
-    #[arg(long)]
-    provider: Option<&'static Spec>,
-    /// Only events of this type.
-    #[arg(long = "type", value_name = "TYPE")]
-    event_type: Option<String>,
-    /// Only events of this customer.
-    #[arg(long, value_name = "ID")]
-    customer: Option<CustomerId>,
-    /// Only events of the customer with this billing account or external id, and of an account that
-    /// has no customer yet.
-    #[arg(long, visible_alias = "external-id", value_name = "ID")]
-    account: Option<String>,
-    /// Only events whose payload names this object, such as in_…, ch_…, cs_…, sub_… or txn_….
-    #[arg(long, value_name = "ID")]
-    object: Option<String>,
-    /// Only events that failed, or were ignored, for this reason.
-    #[arg(long, value_name = "CODE")]
-    error_code: Option<String>,
-    /// Only events received at this time or later, such as 2026-01-31T09:30:00Z.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    since: Option<Timestamp>,
-    /// Only events received before this time.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    until: Option<Timestamp>,
-}
-
-impl From<FilterArgs> for EventFilter {
-    fn from(args: FilterArgs) -> Self {
-        Self {
-            outcome: args.outcome,
-            provider: args.provider.map(|spec| spec.name),
-            event_type: args.event_type,
-            customer: args.customer,
-            external: args.account.map(|id| ExternalFilter { id, customer: None }),
-            object: args.object,
-            error_code: args.error_code,
-            since: args.since,
-            until: args.until,
-        }
-    }
-}
-
-fn instant(text: &str) -> Result<Timestamp, TimeError> {
-    text.parse()
 }
 
 #[derive(Debug, Args)]
@@ -109,9 +64,8 @@ pub(super) struct ListArgs {
     app: AppArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Maximum number of events.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
-    limit: u32,
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -120,6 +74,8 @@ pub(super) struct FailuresArgs {
     app: AppArgs,
     #[command(flatten)]
     filter: FilterArgs,
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +127,19 @@ pub(super) struct DismissArgs {
     reason: Option<String>,
 }
 
+impl EventsCommand {
+    fn app(&self) -> &AppArgs {
+        match self {
+            Self::List(ListArgs { app, .. })
+            | Self::Failures(FailuresArgs { app, .. })
+            | Self::Unaccounted { app, .. }
+            | Self::Show { app, .. }
+            | Self::Dismiss(DismissArgs { app, .. })
+            | Self::Replay(ReplayArgs { app, .. }) => app,
+        }
+    }
+}
+
 impl ReplayArgs {
     fn refuse_all_by_default(&self) -> Result<(), CliError> {
         refuse_all_by_default(self.id.as_deref(), &self.filter, self.all, "replay")
@@ -184,15 +153,12 @@ fn refuse_all_by_default(
     all: bool,
     verb: &str,
 ) -> Result<(), CliError> {
-    let filter = EventFilter::from(filter.clone());
-    let says_nothing =
-        serde_json::to_value(filter).ok() == serde_json::to_value(EventFilter::default()).ok();
     let is_empty = id.is_some_and(|id| id.trim().is_empty());
-    if is_empty || (id.is_none() && !all && says_nothing) {
+    if is_empty || (id.is_none() && !all && filter.is_empty()) {
         return Err(CliError::Usage {
             what: format!("nothing says which events to {verb}"),
             right: "give an event's id, or filters such as `--outcome failed --since \
-                    2026-01-05T00:00:00Z`, or `--all`"
+                    2026-01-05`, or `--all`"
                 .to_owned(),
         });
     }
@@ -208,57 +174,40 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
     }
     let store = find_store(&loaded.config).await?;
     output::note(&format!("the store is {}", store.place()));
+    command.app().must_exist(&store).await?;
     match command {
-        EventsCommand::List(args) => {
-            let filter = args.filter.into();
-            let window = Window::Page {
-                number: 1,
-                size: args.limit,
-            };
-            let listed = events::list(&store, &args.app.app, &filter, &window).await?;
-            for event in &listed.rows {
-                output::line(&row(event));
-            }
-            note_empty(listed.rows.is_empty(), "no events match");
-            let missing = acknowledged::overdue(&store, &args.app.app).await?;
-            if missing > 0 {
-                output::line(&format!(
-                    "{missing} acknowledged events have no outcome: \
-                     see `tollgate events unaccounted`"
-                ));
-            }
-        }
+        EventsCommand::List(args) => list(args, &store).await?,
         EventsCommand::Failures(args) => {
-            let groups = events::failures(&store, &args.app.app, &args.filter.into()).await?;
-            for group in &groups {
-                output::line(&group_row(group));
-            }
+            let filter = args.filter.filter(&store, &args.app.app).await?;
+            let groups = events::failures(&store, &args.app.app, &filter).await?;
             note_empty(groups.is_empty(), "no failed events match");
-        }
-        EventsCommand::Unaccounted { app } => {
-            let missing = acknowledged::unaccounted(&store, &app.app).await?;
-            for found in &missing {
-                output::line(&unaccounted_row(found));
+            for group in groups {
+                output::line(&if args.form.json {
+                    lines::failure(group)
+                } else {
+                    group_row(&group)
+                });
             }
+        }
+        EventsCommand::Unaccounted { app, form } => {
+            let missing = acknowledged::unaccounted(&store, &app.app).await?;
             note_empty(
                 missing.is_empty(),
                 "every acknowledged event has an outcome",
             );
+            let now = SystemClock.now();
+            for found in missing {
+                output::line(&if form.json {
+                    lines::unaccounted(found, now)
+                } else {
+                    unaccounted_row(&found)
+                });
+            }
         }
-        EventsCommand::Show { app, id } => {
+        EventsCommand::Show { app, id, form } => {
             let found = events::find(&store, &app.app, &id).await?;
             let event = found.ok_or_else(|| missing(&id))?;
-            output::line(&row(&event));
-            output::line(&format!(
-                "duplicates {}  attempts {}",
-                event.duplicates, event.attempts
-            ));
-            output::line(&format!("changes {}", shown(event.changes.clone())));
-            match (&event.payload, event.payload_removed_at) {
-                (Some(payload), _) => output::line(payload),
-                (None, Some(at)) => output::line(&format!("its payload was removed at {at}")),
-                (None, None) => output::line("its payload was removed"),
-            }
+            show(event, form);
         }
         EventsCommand::Replay(args) => replay(args, &store, &loaded.config).await?,
         EventsCommand::Dismiss(args) => dismiss(args, &store).await?,
@@ -267,11 +216,54 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+async fn list(args: ListArgs, store: &Store) -> Result<(), CliError> {
+    let app = &args.app.app;
+    let filter = args.filter.filter(store, app).await?;
+    let form = args.page.form;
+    let print = args.page.print(
+        async |window| Ok(events::list(store, app, &filter, window).await?),
+        |event| {
+            if form.json {
+                lines::event(event)
+            } else {
+                row(&event)
+            }
+        },
+        "no events match",
+    );
+    print.await?;
+    let missing = acknowledged::overdue(store, app).await?;
+    if missing > 0 {
+        output::note(&format!(
+            "{missing} acknowledged events have no outcome: see `tollgate events unaccounted`"
+        ));
+    }
+    Ok(())
+}
+
+fn show(event: EventRecord, form: FormArgs) {
+    if form.json {
+        return output::line(&lines::whole_event(event));
+    }
+    output::line(&row(&event));
+    output::line(&format!(
+        "duplicates {}  attempts {}",
+        event.duplicates, event.attempts
+    ));
+    output::line(&format!("changes {}", shown(event.changes.clone())));
+    match (&event.payload, event.payload_removed_at) {
+        (Some(payload), _) => output::line(payload),
+        (None, Some(at)) => output::line(&format!("its payload was removed at {at}")),
+        (None, None) => output::line("its payload was removed"),
+    }
+}
+
 async fn dismiss(args: DismissArgs, store: &Store) -> Result<(), CliError> {
     let order = Order {
         app: args.app.app,
         actor: Actor::Operator,
         now: SystemClock.now(),
+        reason: None,
     };
     let reason = args.reason.as_deref();
     if let Some(id) = args.id {
@@ -279,7 +271,7 @@ async fn dismiss(args: DismissArgs, store: &Store) -> Result<(), CliError> {
         let before = if changed { "" } else { " before" };
         output::line(&format!("{id} was dismissed{before}"));
     } else {
-        let filter = args.filter.into();
+        let filter = args.filter.filter(store, &order.app).await?;
         let mut dismissed = 0;
         loop {
             let done = dismissal::many(store, &order, &filter, reason).await?;
@@ -301,6 +293,7 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
         app: args.app.app,
         actor: Actor::Operator,
         now: SystemClock.now(),
+        reason: None,
     };
     match args.id {
         Some(id) if args.dry_run => {
@@ -318,7 +311,8 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
             output::line("queued; the running server will process it");
         }
         None if args.dry_run => {
-            let about = bulk_replay::preview(store, &order.app, &args.filter.into(), force).await?;
+            let filter = args.filter.filter(store, &order.app).await?;
+            let about = bulk_replay::preview(store, &order.app, &filter, force).await?;
             let replayed = about.count - about.skipped;
             output::line(&format!("{replayed} events would be replayed"));
             if about.skipped > 0 {
@@ -331,7 +325,8 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
                 force,
                 per_second: args.per_second,
             };
-            let replay = bulk_replay::order(store, &order, &args.filter.into(), how).await?;
+            let filter = args.filter.filter(store, &order.app).await?;
+            let replay = bulk_replay::order(store, &order, &filter, how).await?;
             output::line(&format!(
                 "{}: {} events; the running server will process them",
                 replay.id, replay.matched

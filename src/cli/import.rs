@@ -127,6 +127,7 @@ fn order(app: &AppSlug, actor: Actor) -> Order {
         app: app.clone(),
         actor,
         now: SystemClock.now(),
+        reason: None,
     }
 }
 

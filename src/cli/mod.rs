@@ -1,13 +1,18 @@
 //! The commands, one file each.
 
 mod app;
+mod apps;
 mod backup;
 mod check_config;
 mod copy;
+mod dates;
 mod demo;
 mod error;
+mod event_filter;
 mod events;
+mod help;
 mod import;
+mod listing;
 mod migrate;
 mod openapi;
 mod places;
@@ -16,6 +21,7 @@ mod replays;
 mod rotate_key;
 mod sample;
 mod serve;
+mod shell;
 mod simulate;
 mod stop;
 mod token;
@@ -25,16 +31,24 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::causes::chain;
 use crate::config::{Config, ConfigErrors, Loaded, Source};
+use crate::output;
 
 pub use error::CliError;
 
+/// The version, and the commit if the build knows it.
+const VERSION: &str = match option_env!("TOLLGATE_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Keeps each customer's access in step with what they have paid for.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version = VERSION, about, max_term_width = 100,
+    after_help = help::SHORT, after_long_help = help::of_all())]
 pub struct Cli {
     /// Settings file (TOML, with the variables' names in lower case). The environment wins.
     #[arg(long, global = true, value_name = "FILE")]
@@ -48,6 +62,7 @@ enum Command {
     /// Demonstrates the main job: real signed webhooks through a real server in a temporary folder.
     Demo(demo::DemoArgs),
     /// Receives webhooks, processes them, serves the API.
+    #[command(after_help = help::SERVE)]
     Serve(serve::ServeArgs),
     /// Updates the store's schema.
     Migrate,
@@ -58,7 +73,7 @@ enum Command {
     /// Copies the embedded store into an empty PostgreSQL database, and compares the two.
     Copy(copy::CopyArgs),
     /// Creates admin tokens.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::TOKEN)]
     Token(token::TokenCommand),
     /// Encrypts stored webhook secrets anew with the present secret key, while servers run.
     RotateKey(rotate_key::RotateKeyArgs),
@@ -66,18 +81,27 @@ enum Command {
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Shows and cancels replays of many events.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::REPLAYS)]
     Replays(replays::ReplaysCommand),
     /// Compares what is kept with what a provider says, and repairs what differs; on an empty store,
     /// the first import.
+    #[command(after_help = help::RECONCILE)]
     Reconcile(reconcile::ReconcileArgs),
     /// Takes over what another system knows.
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// Signs a built-in sample event and posts it.
+    #[command(after_help = help::TRIGGER)]
     Trigger(trigger::TriggerArgs),
+    /// Pauses an app, and lets it go on.
+    #[command(subcommand, after_help = help::APP)]
+    App(apps::AppCommand),
     /// Prints the description of the API, OpenAPI 3.1.
     Openapi,
+    /// Prints what a shell needs to complete commands and their options.
+    Completions(shell::CompletionsArgs),
+    /// Prints the manual page.
+    Man(shell::ManArgs),
     /// Posts months of signed traffic, shuffled and duplicated, and compares the store with the
     /// state it should have.
     Simulate(simulate::SimulateArgs),
@@ -100,7 +124,10 @@ impl Cli {
         let code = runtime.block_on(self.run_command())?;
         // A terminal's pending read, if a command was waiting for one, must not hold the process.
         runtime.shutdown_background();
-        Ok(code)
+        match output::lost() {
+            None => Ok(code),
+            Some(error) => Err(CliError::io("writing to standard output")(error)),
+        }
     }
 
     async fn run_command(self) -> Result<ExitCode, CliError> {
@@ -119,6 +146,9 @@ impl Cli {
             Command::Backup(args) => backup::run(&args, &load(&source)?).await,
             Command::Copy(args) => copy::run(&args).await,
             Command::RotateKey(args) => rotate_key::run(&args, &load(&source)?).await,
+            Command::App(command) => apps::run(command, &load(&source)?).await,
+            Command::Completions(args) => Ok(shell::completions(&args, Self::command())),
+            Command::Man(args) => shell::man(&args, Self::command()),
             Command::Openapi => Ok(openapi::run()),
             Command::Simulate(args) => Box::pin(simulate::run(args, &source)).await,
         }

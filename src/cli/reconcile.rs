@@ -7,6 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::app::AppArgs;
+use super::dates;
 use super::error::CliError;
 use super::stop::StopSignals;
 use crate::clock::{Clock, SystemClock};
@@ -50,8 +51,8 @@ pub(super) struct ReconcileArgs {
     provider: &'static Spec,
     #[command(flatten)]
     app: AppArgs,
-    /// Reads only what the provider made since.
-    #[arg(long, value_name = "TIME")]
+    /// Reads only what the provider made since; a day alone means its beginning, in UTC.
+    #[arg(long, value_name = "TIME", value_parser = dates::since)]
     since: Option<Timestamp>,
     /// Changes nothing: only counts what differs.
     #[arg(long)]
@@ -74,6 +75,7 @@ pub(super) async fn run(args: ReconcileArgs, loaded: &Loaded) -> Result<ExitCode
         app: app.clone(),
         actor: Actor::Operator,
         now: SystemClock.now(),
+        reason: None,
     };
     // Of a store that no server has used yet.
     let default = by(&AppSlug::default_app());
@@ -160,8 +162,8 @@ async fn carry_out(store: &Store, apis: &Apis, mut it: Reconcile) -> Result<Reco
 fn tell(it: &Reconcile, app: &AppSlug) {
     let found = &it.found;
     for (stage, tally) in &found.kinds {
-        // Those that no list had, asked for one by one: mostly there are none.
-        if *stage == Stage::Gone && tally.read == 0 {
+        // What is asked for one by one: mostly there is nothing.
+        if matches!(stage, Stage::Features | Stage::Gone) && tally.read == 0 {
             continue;
         }
         let unreadable = match tally.unreadable {

@@ -7,17 +7,19 @@ use clap::Subcommand;
 
 use super::app::AppArgs;
 use super::error::CliError;
+use super::listing::{FormArgs, PageArgs};
 use super::stop::StopSignals;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::domain::id::{AppSlug, ReplayId};
+use crate::http::lines;
 use crate::output;
 use crate::pipeline::bulk_replay;
 use crate::pipeline::order::Order;
 use crate::pipeline::replay::ReplayError;
 use crate::server::find_store;
 use crate::store::replay::{BulkReplay, ReplayStatus};
-use crate::store::{Actor, Store, Window};
+use crate::store::{Actor, Store};
 
 /// The time between looks at the progress of a replay.
 const LOOK: Duration = Duration::from_millis(500);
@@ -35,9 +37,8 @@ pub(super) enum ReplaysCommand {
     List {
         #[command(flatten)]
         app: AppArgs,
-        /// Maximum number of replays.
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
-        limit: u32,
+        #[command(flatten)]
+        page: PageArgs,
     },
     /// Shows the progress of one.
     Show {
@@ -45,6 +46,8 @@ pub(super) enum ReplaysCommand {
         app: AppArgs,
         /// Its id.
         id: ReplayId,
+        #[command(flatten)]
+        form: FormArgs,
     },
     /// Cancels one: nothing more of it is published.
     Cancel {
@@ -52,37 +55,45 @@ pub(super) enum ReplaysCommand {
         app: AppArgs,
         /// Its id.
         id: ReplayId,
+        #[command(flatten)]
+        form: FormArgs,
     },
 }
 
 pub(super) async fn run(command: ReplaysCommand, loaded: &Loaded) -> Result<ExitCode, CliError> {
     let store = find_store(&loaded.config).await?;
     output::note(&format!("the store is {}", store.place()));
+    let (ReplaysCommand::List { app, .. }
+    | ReplaysCommand::Show { app, .. }
+    | ReplaysCommand::Cancel { app, .. }) = &command;
+    app.must_exist(&store).await?;
     match command {
-        ReplaysCommand::List { app, limit } => {
-            let window = Window::Page {
-                number: 1,
-                size: limit,
-            };
-            let listed = bulk_replay::list(&store, &app.app, &window).await?;
-            for replay in &listed.rows {
-                output::line(&row(replay));
+        ReplaysCommand::List { app, page } => {
+            let form = page.form;
+            let print = page.print(
+                async |window| Ok(bulk_replay::list(&store, &app.app, window).await?),
+                |replay| shown(replay, form),
+                "nothing was replayed in bulk",
+            );
+            print.await?;
+        }
+        ReplaysCommand::Show { app, id, form } => {
+            let replay = find(&store, &app.app, &id).await?;
+            let filter = serde_json::to_string(&replay.filter).unwrap_or_default();
+            output::line(&shown(replay, form));
+            if !form.json {
+                output::line(&format!("filter {filter}"));
             }
         }
-        ReplaysCommand::Show { app, id } => {
-            let replay = find(&store, &app.app, &id).await?;
-            output::line(&row(&replay));
-            let filter = serde_json::to_string(&replay.filter).unwrap_or_default();
-            output::line(&format!("filter {filter}"));
-        }
-        ReplaysCommand::Cancel { app, id } => {
+        ReplaysCommand::Cancel { app, id, form } => {
             let order = Order {
                 app: app.app,
                 actor: Actor::Operator,
                 now: SystemClock.now(),
+                reason: None,
             };
             let (replay, _) = bulk_replay::cancel(&store, &order, &id).await?;
-            output::line(&row(&replay));
+            output::line(&shown(replay, form));
         }
     }
     store.close().await;
@@ -156,6 +167,14 @@ fn of_app(app: &AppSlug) -> String {
 async fn find(store: &Store, app: &AppSlug, id: &ReplayId) -> Result<BulkReplay, CliError> {
     let found = bulk_replay::find(store, app, id).await?;
     Ok(found.ok_or(ReplayError::ReplayNotFound)?)
+}
+
+fn shown(replay: BulkReplay, form: FormArgs) -> String {
+    if form.json {
+        lines::replay(replay)
+    } else {
+        row(&replay)
+    }
 }
 
 fn row(replay: &BulkReplay) -> String {

@@ -64,8 +64,13 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
         let done = reseal::reseal(&store, &vault, now).await?;
         output::line(&format!(
             "sealed anew: {} webhook secrets, {} tokens of Composer repositories, {} answers to \
-             requests with an Idempotency-Key, {} keys of licences, {} API keys",
-            done.secrets, done.repositories, done.answers, done.licenses, done.api_keys
+             requests with an Idempotency-Key, {} keys of licences, {} API keys, {} secrets of hooks",
+            done.secrets,
+            done.repositories,
+            done.answers,
+            done.licenses,
+            done.api_keys,
+            done.hook_secrets
         ));
     }
     let left = reseal::survey(&store, &vault, now).await?;
@@ -74,6 +79,7 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
     let known = left.unknown_secrets.is_empty()
         && left.unknown_repositories.is_empty()
         && left.unknown_api_keys == 0
+        && left.unknown_hook_secrets == 0
         && left.unknown_licenses == 0;
     // With something that nothing explains, no key is called superfluous.
     if known && left.old_keys_in_use.is_empty() {
@@ -125,6 +131,19 @@ fn say(left: &Survey) {
             "problem: the tokens of these apps' Composer repositories were sealed with a key that \
              is not set, or are damaged: {}; set that key, or set the tokens anew",
             slugs(&left.unknown_repositories)
+        ));
+    }
+    if left.old_hook_secrets > 0 {
+        output::line(&format!(
+            "secrets of hooks under an old key: {}",
+            left.old_hook_secrets
+        ));
+    }
+    if left.unknown_hook_secrets > 0 {
+        output::line(&format!(
+            "problem: {} secrets of hooks were sealed with a key that is not set, or are damaged; \
+             set that key, or rotate the secrets",
+            left.unknown_hook_secrets
         ));
     }
     if left.old_api_keys > 0 {

@@ -78,5 +78,6 @@ fn operator() -> Order {
         app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: SystemClock.now(),
+        reason: None,
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use reqwest::Url;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::sample::{Sample, assignment};
@@ -13,16 +13,23 @@ use crate::client::{RequestError, client};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Source};
 use crate::output;
-use crate::provider::Spec;
+use crate::provider::{self, Spec};
 use crate::random;
 
 #[derive(Debug, Args)]
 pub(super) struct TriggerArgs {
     /// The sender: stripe or paddle.
-    provider: &'static Spec,
+    #[arg(required_unless_present = "list")]
+    provider: Option<&'static Spec>,
     /// The event type, such as `invoice.payment_failed`.
-    #[arg(value_name = "TYPE")]
-    event_type: String,
+    #[arg(value_name = "TYPE", required_unless_present = "list")]
+    event_type: Option<String>,
+    /// Lists the types that have a sample, of one provider or of all, and sends nothing.
+    #[arg(long, conflicts_with_all = ["event_type", "url", "changes", "additions", "keep_id"])]
+    list: bool,
+    /// Of `--list`: prints a JSON object a line.
+    #[arg(long, requires = "list")]
+    json: bool,
     /// URL to post it to: of a webhook, or of a server, whose webhooks of the app `default` are
     /// meant. Default: the server at `TOLLGATE_LISTEN`.
     #[arg(long)]
@@ -41,8 +48,16 @@ pub(super) struct TriggerArgs {
 
 /// The secret is the first of `STRIPE_WEBHOOK_SECRET` or `PADDLE_WEBHOOK_SECRET`.
 pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, CliError> {
+    if args.list {
+        list(args.provider, args.json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The command line was refused without both.
+    let (Some(provider), Some(event_type)) = (args.provider, args.event_type) else {
+        return Ok(ExitCode::FAILURE);
+    };
     let config = Config::load(source).map_err(Box::new)?.config;
-    let name = args.provider.name;
+    let name = provider.name;
     let settings = config.provider(name);
     let secret = settings
         .and_then(|settings| settings.webhook_secrets.first())
@@ -53,7 +68,7 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
                 name.as_str().to_uppercase()
             ),
         })?;
-    let mut sample = Sample::new(args.provider, &args.event_type)?;
+    let mut sample = Sample::new(provider, &event_type)?;
     if !args.keep_id {
         let id = random::uuid(SystemClock.now())?;
         sample.set_id(&format!("evt_{}", id.simple()))?;
@@ -67,13 +82,30 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
     let given = args.url;
     let given = given.unwrap_or_else(|| format!("http://{}", config.http.listen));
     let url = webhook_url(given, name.as_str());
-    let (status, answer) = post(&client()?, &url, args.provider, secret, sample.body()).await?;
+    let (status, answer) = post(&client()?, &url, provider, secret, sample.body()).await?;
     output::line(&format!("{status} {answer}"));
     Ok(if status == 200 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Prints the types that have a sample, and what each says.
+fn list(of: Option<&'static Spec>, as_json: bool) {
+    for spec in provider::ALL {
+        if of.is_some_and(|of| of.name != spec.name) {
+            continue;
+        }
+        for kind in spec.types.iter().filter(|kind| kind.sample.is_some()) {
+            let (name, says) = (kind.name, kind.says);
+            output::line(&if as_json {
+                json!({"provider": spec.name, "type": name, "says": says}).to_string()
+            } else {
+                format!("{:<7} {name:<44} {says}", spec.name.as_str())
+            });
+        }
+    }
 }
 
 /// The URL of a webhook; of a server, that of the app `default`.

@@ -15,6 +15,7 @@ use reqwest::{Method, Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::metadata::MetadataError;
+use crate::tls;
 
 /// The largest file of metadata that is read, in bytes.
 const MAX_FILE: usize = 32 << 20;
@@ -147,8 +148,7 @@ pub(super) struct Fetcher(reqwest::Client);
 
 impl Fetcher {
     pub(super) fn new() -> reqwest::Result<Self> {
-        // The first installation counts; later ones are refused and change nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        tls::use_ring();
         let client = reqwest::Client::builder()
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::limited(MAX_REDIRECTS))

@@ -1,11 +1,12 @@
 //! The database in which a store lives.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::postgres_url;
+use super::{postgres_url, url};
 
 /// The database in which the store lives.
 #[derive(Debug, Clone)]
@@ -27,10 +28,8 @@ impl Database {
     /// What is wrong with the text, in a few words and without the text: it may have a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return match Url::parse(text) {
-                Ok(url) => postgres_url::check(&url).map(|()| Self::Postgres(text.into())),
-                Err(error) => Err(format!("not a URL ({error})")),
-            };
+            let parsed = url::parse(text)?;
+            return postgres_url::check(&parsed).map(|()| Self::Postgres(text.into()));
         }
         let path = text
             .strip_prefix("sqlite://")
@@ -44,6 +43,20 @@ impl Database {
             "" => Err("no path after sqlite://".to_owned()),
             ":memory:" => Err("a store in memory loses what was acknowledged".to_owned()),
             _ => Ok(Self::Sqlite(PathBuf::from(path))),
+        }
+    }
+}
+
+/// Names the database, without what opens it: which server, which database, as whom.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => match Url::parse(url.expose_secret()) {
+                Ok(url) => f.write_str(&postgres_url::named(&url)),
+                // Parsed when it was read.
+                Err(_) => f.write_str("PostgreSQL"),
+            },
         }
     }
 }

@@ -11,8 +11,8 @@ use super::problem::{ConfigErrors, Origin, ProblemKind};
 use super::reader::Reader;
 use super::setting::{self, Setting};
 use super::{
-    AdminConfig, Config, Database, HttpConfig, Loaded, LogConfig, ProviderConfig, QueueConfig,
-    RegistryConfig, Source, StoreConfig, WebhookConfig, log_filter, parse, prices,
+    AdminConfig, Config, Database, HookConfig, HttpConfig, Loaded, LogConfig, ProviderConfig,
+    QueueConfig, RegistryConfig, Source, StoreConfig, WebhookConfig, log_filter, parse, prices,
 };
 
 use crate::composer::location::Location;
@@ -29,6 +29,9 @@ const DEFAULT_AMQP_PREFIX: &str = "tollgate";
 const DEFAULT_WORKER_BATCHES: usize = 4;
 const DEFAULT_SIGNATURE_TOLERANCE: Duration = Duration::from_mins(5);
 const DEFAULT_PAYLOAD_RETENTION: Span = Span::days(90);
+const DEFAULT_CHANGE_RETENTION: Span = Span::days(30);
+const DEFAULT_ENDPOINT_SILENT_AFTER: Span = Span::days(3);
+const DEFAULT_HOOKS_DISABLE_AFTER: Span = Span::days(5);
 const DEFAULT_LOG_FILTER: &str = "info";
 
 /// The name of the embedded store in the data folder.
@@ -53,6 +56,9 @@ impl Config {
                 signature_tolerance: reader
                     .read(&setting::SIGNATURE_TOLERANCE, parse::seconds)
                     .unwrap_or(DEFAULT_SIGNATURE_TOLERANCE),
+                silent_after: reader
+                    .read(&setting::ENDPOINT_SILENT_AFTER, parse::silent_after)
+                    .unwrap_or(Some(DEFAULT_ENDPOINT_SILENT_AFTER)),
             },
             stripe: ProviderConfig::read(&mut reader, &STRIPE),
             paddle: ProviderConfig::read(&mut reader, &PADDLE),
@@ -63,6 +69,20 @@ impl Config {
                 repository: reader.read(&setting::REPOSITORY, Location::parse),
                 token: reader.read(&setting::REPOSITORY_TOKEN, parse::repository_token),
                 accel_prefix: reader.read(&setting::ACCEL_PREFIX, parse::accel_prefix),
+            },
+            hooks: HookConfig {
+                publish: reader
+                    .read(&setting::PUBLISH_CHANGES, parse::on_or_off)
+                    .unwrap_or(true),
+                private: reader
+                    .read(&setting::HOOKS_PRIVATE, parse::on_or_off)
+                    .unwrap_or_default(),
+                disable_after: reader
+                    .read(&setting::HOOKS_DISABLE_AFTER, parse::hours)
+                    .unwrap_or(DEFAULT_HOOKS_DISABLE_AFTER),
+                change_retention: reader
+                    .read(&setting::CHANGE_RETENTION, parse::hours)
+                    .unwrap_or(DEFAULT_CHANGE_RETENTION),
             },
             log: LogConfig::read(&mut reader),
         };

@@ -13,7 +13,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::reader::ValueErrors;
-use super::{LogFormat, SecretKey};
+use super::{LogFormat, SecretKey, url};
 use crate::domain::connected_account::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
 };
@@ -72,7 +72,7 @@ pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
 }
 
 pub(super) fn broker_url(text: &str) -> Result<SecretString, String> {
-    let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
+    let url = url::parse(text)?;
     if !matches!(url.scheme(), "amqp" | "amqps") {
         return Err("neither amqp:// nor amqps://".to_owned());
     }
@@ -246,6 +246,23 @@ pub(super) fn retention(text: &str) -> Result<Option<Span>, String> {
         return Err(format!("{} is too short to look at an event", quoted(text)));
     }
     Ok(Some(span))
+}
+
+/// Parses a length of time of at least an hour, for what is done about changes.
+pub(super) fn hours(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error: SpanError| error.to_string())?;
+    if span.duration() < RETENTION_MIN {
+        return Err(format!("{} is less than an hour", quoted(text)));
+    }
+    Ok(span)
+}
+
+/// Parses how long an endpoint may be silent: a length of time of at least an hour, or `off`.
+pub(super) fn silent_after(text: &str) -> Result<Option<Span>, String> {
+    match text {
+        "off" => Ok(None),
+        _ => hours(text).map(Some),
+    }
 }
 
 /// Parses the least role that sees payloads. Owners see what admins see.

@@ -58,6 +58,29 @@ pub(super) fn check(url: &Url) -> Result<(), String> {
     Ok(())
 }
 
+/// Names server, database and user. Parameters count before what stands in front of them, and what is
+/// said nowhere comes from the environment (`PGHOST`, …) or is the user's.
+pub(super) fn named(url: &Url) -> String {
+    let given = |names: &[&str], otherwise: Option<&str>| {
+        let pairs = url.query_pairs();
+        let last = pairs.filter(|(name, _)| names.contains(&&**name)).last();
+        let text = last.map(|(_, value)| value.into_owned());
+        let text = text.or_else(|| otherwise.map(str::to_owned));
+        text.filter(|text| !text.is_empty())
+    };
+    let port = url.port().map(|port| port.to_string());
+    let host = given(&["host", "hostaddr"], url.host_str());
+    let port = given(&["port"], port.as_deref());
+    let database = given(&["dbname"], url.path().strip_prefix('/'));
+    let user = given(&["user"], Some(url.username()));
+    let mut text = "PostgreSQL".to_owned();
+    let port = port.as_deref().unwrap_or("5432");
+    text.extend(host.map(|host| format!(" at {host}:{port}")));
+    text.extend(database.map(|name| format!(", database {name}")));
+    text.extend(user.map(|name| format!(", user {name}")));
+    text
+}
+
 fn near(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let measured = PARAMETERS

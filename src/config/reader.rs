@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         let parsed = if text.is_empty() {
             Err(vec!["empty".to_owned()])
         } else {
-            parse(text)
+            without_quotes(text, parse(text))
         };
         match parsed {
             Ok(value) => Some(value),
@@ -198,6 +198,22 @@ impl<'a> Reader<'a> {
                 Some((origin, Err(ProblemKind::Malformed(error))))
             }
         }
+    }
+}
+
+/// No setting begins and ends with quotation marks. A shell takes them away, and what reads such files in
+/// its place (`docker run --env-file`, `EnvironmentFile` of some versions) does not: a folder would be
+/// made whose name begins with one. What a parser says of them itself is more exact.
+fn without_quotes<T>(text: &str, parsed: Result<T, ValueErrors>) -> Result<T, ValueErrors> {
+    const SAID: &str = "has quotation marks around it";
+    let is_quoted = ['"', '\'']
+        .into_iter()
+        .any(|quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote));
+    let is_said = |errors: &ValueErrors| errors.iter().any(|it| it.contains(SAID));
+    match parsed {
+        Err(errors) if is_said(&errors) => Err(errors),
+        _ if is_quoted => Err(vec![format!("{SAID}: leave them out")]),
+        parsed => parsed,
     }
 }
 

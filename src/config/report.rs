@@ -6,7 +6,7 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::setting::{self, Setting};
-use super::{Config, ConfigErrors, Database, Loaded, LogFormat, ProviderConfig};
+use super::{Config, ConfigErrors, Loaded, LogFormat, ProviderConfig};
 use crate::domain::connected_account::{ConnectedAccount, ConnectedAccounts};
 
 /// Renders problems and warnings, one per line; without problems also the settings as they take
@@ -36,6 +36,10 @@ fn line(text: &mut String, content: fmt::Arguments<'_>) {
     let _ = writeln!(text, "{content}");
 }
 
+fn on_or_off(is_on: bool) -> String {
+    if is_on { "on" } else { "off" }.to_owned()
+}
+
 /// Returns each setting with its effective value.
 fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
     let Config {
@@ -49,6 +53,7 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         connected_accounts,
         identity,
         registry,
+        hooks,
         log,
     } = config;
     let tolerance = webhooks.signature_tolerance.as_secs();
@@ -60,13 +65,10 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         ),
         (&setting::TRUSTED_PROXIES, networks(&http.trusted_proxies)),
         (&setting::CORS_ORIGINS, listed(&http.cors_origins)),
-        (
-            &setting::CONSOLE,
-            if http.console { "on" } else { "off" }.to_owned(),
-        ),
+        (&setting::CONSOLE, on_or_off(http.console)),
         (&setting::PAYLOADS_FOR, http.payloads_for.to_string()),
         (&setting::DATA_DIR, store.data_dir.display().to_string()),
-        (&setting::DATABASE_URL, database(&store.database)),
+        (&setting::DATABASE_URL, store.database.to_string()),
         (&setting::AMQP_URL, set(queue.amqp_url.is_some())),
         (
             &setting::AMQP_CA_FILE,
@@ -94,7 +96,7 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
             &setting::CLIENT_REFERENCE_ID,
             identity.as_ref().map_or_else(
                 || NOT_SET.to_owned(),
-                |it| if it.client_reference_id { "on" } else { "off" }.to_owned(),
+                |it| on_or_off(it.client_reference_id),
             ),
         ),
         (&setting::STRIPE_API_KEY, set(stripe.api_key.is_some())),
@@ -111,6 +113,20 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         (
             &setting::PAYLOAD_RETENTION,
             shown(store.payload_retention, "forever"),
+        ),
+        (&setting::PUBLISH_CHANGES, on_or_off(hooks.publish)),
+        (
+            &setting::CHANGE_RETENTION,
+            hooks.change_retention.to_string(),
+        ),
+        (&setting::HOOKS_PRIVATE, on_or_off(hooks.private)),
+        (
+            &setting::HOOKS_DISABLE_AFTER,
+            hooks.disable_after.to_string(),
+        ),
+        (
+            &setting::ENDPOINT_SILENT_AFTER,
+            shown(webhooks.silent_after, "off"),
         ),
         (
             &setting::REPOSITORY,
@@ -179,13 +195,6 @@ fn listed(texts: &[String]) -> String {
         return "none".to_owned();
     }
     texts.join(",")
-}
-
-fn database(database: &Database) -> String {
-    match database {
-        Database::Sqlite(path) => format!("sqlite://{}", path.display()),
-        Database::Postgres(_) => set(true),
-    }
 }
 
 fn log_format(format: Option<LogFormat>) -> &'static str {

@@ -159,6 +159,25 @@ pub(super) const PAYLOAD_RETENTION: Setting = Setting::plain(
     Shape::Scalar,
     "a length of time of at least 1h, such as 90d, or `forever`",
 );
+pub(super) const PUBLISH_CHANGES: Setting =
+    Setting::plain("TOLLGATE_PUBLISH_CHANGES", Shape::Scalar, "on or off");
+pub(super) const CHANGE_RETENTION: Setting = Setting::plain(
+    "TOLLGATE_CHANGE_RETENTION",
+    Shape::Scalar,
+    "a length of time of at least 1h, such as 30d",
+);
+pub(super) const HOOKS_PRIVATE: Setting =
+    Setting::plain("TOLLGATE_HOOKS_PRIVATE", Shape::Scalar, "on or off");
+pub(super) const HOOKS_DISABLE_AFTER: Setting = Setting::plain(
+    "TOLLGATE_HOOKS_DISABLE_AFTER",
+    Shape::Scalar,
+    "a length of time of at least 1h, such as 5d",
+);
+pub(super) const ENDPOINT_SILENT_AFTER: Setting = Setting::plain(
+    "TOLLGATE_ENDPOINT_SILENT_AFTER",
+    Shape::Scalar,
+    "a length of time of at least 1h, such as 3d, or `off`",
+);
 pub(super) const REPOSITORY: Setting = Setting::plain(
     "TOLLGATE_REPOSITORY",
     Shape::Scalar,
@@ -183,7 +202,7 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 32] = [
+pub(super) const ALL: [&Setting; 37] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
@@ -211,6 +230,11 @@ pub(super) const ALL: [&Setting; 32] = [
     &PADDLE_API_BASE,
     &SIGNATURE_TOLERANCE,
     &PAYLOAD_RETENTION,
+    &PUBLISH_CHANGES,
+    &CHANGE_RETENTION,
+    &HOOKS_PRIVATE,
+    &HOOKS_DISABLE_AFTER,
+    &ENDPOINT_SILENT_AFTER,
     &REPOSITORY,
     &REPOSITORY_TOKEN,
     &ACCEL_PREFIX,

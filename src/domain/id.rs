@@ -108,6 +108,26 @@ made_here!(
     RefetchId, "rft_", "a refetch id (`rft_` and 32 hex digits)"
 );
 
+made_here!(
+    /// A webhook of an app's own: `hook_` and 32 hex digits.
+    HookId, "hook_", "a hook id (`hook_` and 32 hex digits)"
+);
+
+made_here!(
+    /// A secret of a hook: `hks_` and 32 hex digits. Not the secret itself.
+    HookSecretId, "hks_", "a hook secret id (`hks_` and 32 hex digits)"
+);
+
+made_here!(
+    /// A change that others are told of: `chg_` and 32 hex digits.
+    ChangeId, "chg_", "a change id (`chg_` and 32 hex digits)"
+);
+
+made_here!(
+    /// A delivery of a change to a hook: `dlv_` and 32 hex digits.
+    DeliveryId, "dlv_", "a delivery id (`dlv_` and 32 hex digits)"
+);
+
 /// The name of an app (a tenant) in URLs: 1 to 63 of `a-z`, `0-9` and `-`, beginning and ending
 /// with a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -46,6 +46,7 @@
 //! Beside them are the words that all of these share: ids, time, policy, settings, events, roles.
 
 pub mod access;
+pub mod announcement;
 pub mod app_settings;
 pub mod apply;
 pub mod billing;
@@ -54,6 +55,7 @@ pub mod connected_account;
 pub mod customer;
 pub mod email;
 pub mod event;
+pub mod hook;
 pub mod id;
 pub mod id_error;
 pub mod identity;
@@ -68,6 +70,7 @@ pub mod refetch;
 pub mod retry;
 pub mod role;
 pub mod shown_times;
+pub mod silence;
 pub mod span;
 pub mod spelling;
 pub mod time;

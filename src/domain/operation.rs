@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 65] = [
+pub const OPERATIONS: [&str; 72] = [
     "activation_add",
     "activation_delete",
     "admin_token_create",
@@ -29,6 +29,13 @@ pub const OPERATIONS: [&str; 65] = [
     "freeze",
     "grant",
     "hide",
+    "hook_change",
+    "hook_create",
+    "hook_delete",
+    "hook_disable",
+    "hook_resend",
+    "hook_rotate",
+    "hook_test",
     "license_change",
     "license_create",
     "license_delete",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
 /// The part of a comparison that is under way. They come in this order: whoever pays is known before
@@ -23,6 +24,8 @@ pub enum Stage {
     Refunds,
     /// Events, as the provider lists them.
     Events,
+    /// Features that accounts are entitled to.
+    Features,
     /// Subscriptions that are kept here and that the provider did not list.
     Gone,
 }
@@ -34,6 +37,7 @@ words!(Stage, or "a stage" {
     Disputes = "disputes",
     Refunds = "refunds",
     Events = "events",
+    Features = "features",
     Gone = "gone",
 });
 
@@ -107,6 +111,10 @@ pub struct Found {
     pub unmapped: Vec<UnmappedPrice>,
     /// Requests that were answered.
     pub requests: u64,
+    /// When the comparison began that was the last to ask for the features of accounts: this one, or one
+    /// before it. `None` if none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features_asked_at: Option<Timestamp>,
 }
 
 impl Found {

@@ -162,14 +162,23 @@ pub fn any_package(name: &str) -> Result<String, String> {
 /// # Errors
 /// When the value is wrong, with the end of a sentence about it.
 pub fn web_address(text: &str) -> Result<String, String> {
-    let is_plain = text.len() <= 2_000 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    const MAX: usize = 2_000;
+    if text.len() > MAX {
+        return Err(format!("must be at most {MAX} bytes long"));
+    }
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));
-    if is_plain && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+    let is_begun = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    if !is_begun || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        Err("must be an address that begins with https://, without blanks".to_owned())
+    } else if text.is_ascii() {
         Ok(text.to_owned())
     } else {
-        Err("must be an address that begins with https://, without blanks".to_owned())
+        Err(
+            "must be written in ASCII: names with other letters as xn--…, other characters as %…"
+                .to_owned(),
+        )
     }
 }
 

@@ -177,7 +177,8 @@ pub(super) fn named(message: &str) -> Option<(&str, &'static str)> {
 pub(super) fn field_error(path: &str, message: &str) -> FieldError {
     let path = if path == "." { "" } else { path };
     let Some((name, message)) = named(message) else {
-        return FieldError::new(if path.is_empty() { "body" } else { path }, message);
+        let path = if path.is_empty() { "body" } else { path };
+        return FieldError::new(path, in_words_of_json(message));
     };
     let last = path.rsplit('.').next().unwrap_or_default();
     let field = match path {
@@ -188,9 +189,51 @@ pub(super) fn field_error(path: &str, message: &str) -> FieldError {
     FieldError::new(field, message)
 }
 
+/// A message of serde about a wrong type, which names ours: whoever sends JSON knows no `u64`.
+fn in_words_of_json(message: &str) -> String {
+    let Some((found, wanted)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    let wanted = match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not below 0",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{found}, expected {wanted}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_type_is_named_in_words_of_json() {
+        for (message, shown) in [
+            (
+                "invalid value: integer `-1`, expected u64",
+                "invalid value: integer `-1`, expected a whole number, not below 0",
+            ),
+            (
+                "invalid type: string \"a, expected u8\", expected a sequence",
+                "invalid type: string \"a, expected u8\", expected a list",
+            ),
+            (
+                "invalid type: integer `1`, expected struct LineInput",
+                "invalid type: integer `1`, expected an object",
+            ),
+            (
+                "invalid type: null, expected a string",
+                "invalid type: null, expected a string",
+            ),
+            ("is wrong", "is wrong"),
+        ] {
+            assert_eq!(field_error("a.b", message).message, shown);
+        }
+    }
 
     #[test]
     fn an_answer_names_a_limited_number_of_errors() {

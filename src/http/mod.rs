@@ -65,6 +65,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::metrics::Metrics;
 
+pub(crate) use admin::lines;
 pub use auth::{Admin, Reading};
 pub use client_addr::ClientAddr;
 pub use endpoints::Endpoints;

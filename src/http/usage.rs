@@ -16,6 +16,7 @@ use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::time::Timestamp;
 use crate::pipeline::history::day_of;
 use crate::pipeline::usage;
+use crate::store::endpoint_receipt::{Endpoint, Receipt};
 use crate::store::usage::{RefusedKey, SecretUses, Uses};
 use crate::store::{Store, StoreError};
 
@@ -54,6 +55,26 @@ impl Usage {
             last_at: now,
         };
         self.with(|all| all.add_secret(id.clone(), uses));
+    }
+
+    /// Notes that a webhook came to an endpoint, signed with one of its secrets: this one, or one of the
+    /// settings.
+    pub(super) fn note_receipt(
+        &self,
+        app: &AppSlug,
+        provider: Provider,
+        secret: Option<&SecretId>,
+        now: Timestamp,
+    ) {
+        let endpoint = Endpoint {
+            app: app.clone(),
+            provider,
+        };
+        let receipt = Receipt {
+            at: now,
+            of_settings: secret.is_none(),
+        };
+        self.with(|all| all.add_receipt(endpoint, receipt));
     }
 
     /// Notes that a webhook was refused that no secret of its endpoint had signed. What can be noted is

@@ -227,6 +227,7 @@ pub(super) async fn accept(
     let place = webhook.secret().is_none().then(|| webhook.place());
     let metrics = &state.metrics.webhooks;
     metrics.verified(provider.name.as_str(), place);
+    (state.usage).note_receipt(app, provider.name, webhook.secret(), now);
     if let Some(id) = webhook.secret() {
         state.usage.note_secret(id, now);
     }

@@ -306,7 +306,7 @@ fn is_empty(depths: &Depths) -> bool {
 }
 
 /// Leaves out what is in the ledger.
-async fn without_known(
+pub(super) async fn without_known(
     store: &Store,
     mut batches: Vec<AcknowledgedBatch>,
 ) -> Result<Vec<AcknowledgedBatch>, StoreError> {

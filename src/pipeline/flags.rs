@@ -10,6 +10,7 @@ use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::flag::{FlagHolder, FlagId, FlagKind, HeldFlag};
 use crate::domain::id::{AppSlug, Kind};
+use crate::domain::time::Timestamp;
 use crate::store::{FlagFilter, FlagLink, Listed, Store, StoreError, Window};
 
 /// Why a flag was not cleared.
@@ -79,7 +80,8 @@ pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), Flag
             Vec::new()
         }
     };
-    tx.working_set_save(&order.app, &working_set).await?;
+    tx.working_set_save(&order.app, &working_set, order.now)
+        .await?;
     let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
     if entries.is_empty() {
         // Only what the store derives of customers is a change; this one it looks up.
@@ -110,4 +112,29 @@ fn lookup_keys_of(holder: &FlagHolder) -> LookupKeys {
             ..LookupKeys::default()
         },
     }
+}
+
+/// Tells operators of packages without releases that a frozen customer depends on: once for each, until
+/// there are some. Nobody writes these flags down, because one release mends them for everybody at once;
+/// so they are looked for, now and then.
+///
+/// # Errors
+/// When the store failed; then nobody was told.
+pub async fn tell_of_unreleased(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = store.read().await?;
+    let (open, told) = (tx.flag_list_unreleased().await?, tx.flag_list_told().await?);
+    drop(tx);
+    if open == told {
+        return Ok(());
+    }
+    let mut tx = store.begin().await?;
+    if !tx.lock_upkeep("flags").await? {
+        return Ok(());
+    }
+    // As it is now that nobody else tells.
+    let (open, told) = (tx.flag_list_unreleased().await?, tx.flag_list_told().await?);
+    let gone: Vec<_> = told.difference(&open).cloned().collect();
+    let new: Vec<_> = open.difference(&told).cloned().collect();
+    tx.flag_tell_unreleased(&gone, &new, now).await?;
+    tx.commit().await
 }

@@ -88,7 +88,6 @@ pub async fn grant(
     Ok(given)
 }
 
-/// Grants a package by hand in the transaction of a larger act.
 /// Shows what [`grant`] would do, and does nothing: the transaction is never committed. What the
 /// customer has then is read in it.
 ///
@@ -106,6 +105,7 @@ pub async fn preview(
     Ok(details(&mut tx, &order.app, customer, order.now).await?)
 }
 
+/// Grants a package by hand in the transaction of a larger act.
 pub(super) async fn grant_in(
     tx: &mut Tx,
     order: &Order,
@@ -221,8 +221,35 @@ pub async fn revoke(
     package: &str,
 ) -> Result<(), GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
+    revoke_in(&mut tx, order, id, package).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Shows what [`revoke`] would do, and does nothing: the transaction is never committed. What the
+/// customer has then is read in it.
+///
+/// # Errors
+/// As those of [`revoke`].
+pub async fn preview_revoke(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    package: &str,
+) -> Result<CustomerDetails, GrantError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    revoke_in(&mut tx, order, id, package).await?;
     let customer = living(&mut tx, &order.app, id).await?;
-    let mut known = by_hand(&mut tx, &order.app, &customer.id).await?;
+    Ok(details(&mut tx, &order.app, customer, order.now).await?)
+}
+
+async fn revoke_in(
+    tx: &mut Tx,
+    order: &Order,
+    id: &CustomerId,
+    package: &str,
+) -> Result<(), GrantError> {
+    let customer = living(tx, &order.app, id).await?;
+    let mut known = by_hand(tx, &order.app, &customer.id).await?;
     known.retain(|it| it.grant.grant.package == package);
     if known.is_empty() {
         return Err(GrantError::NotFound);
@@ -231,10 +258,9 @@ pub async fn revoke(
     let details = json!({"source": "manual", "package": package, "from": terms(&known),
         "to": []});
     order
-        .audit(&mut tx, Some(&customer.id), "revoke", details)
+        .audit(tx, Some(&customer.id), "revoke", details)
         .await?;
-    derive_now(&mut tx, order, &customer.id).await?;
-    Ok(tx.commit().await?)
+    Ok(derive_now(tx, order, &customer.id).await?)
 }
 
 /// All grants by hand of a customer.

@@ -1,12 +1,16 @@
 //! Notes in the ledger what became of a message that was not processed.
 
+use serde_json::json;
+
 use super::batch::ledger_entry;
 use super::forgotten::without_persons;
 use super::incoming::{Incoming, named_by};
-use crate::domain::event::{EventError, EventOutcome};
+use crate::domain::announcement::{Announcement, EVENT_FAILED};
+use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::time::Timestamp;
 use crate::provider;
 use crate::queue::Message;
+use crate::queue::message::HeadersV1;
 use crate::store::{LockMode, Store, StoreError};
 
 /// Records in the ledger that a try at a message failed and that it will be retried.
@@ -75,5 +79,24 @@ pub(super) async fn note(
     let mut entries = [entry];
     without_persons(&mut tx, &mut entries).await?;
     tx.ledger_write(&entries).await?;
+    if outcome == EventOutcome::Failed {
+        tx.change_add(vec![failed(&key, headers, error, now)])
+            .await?;
+    }
     tx.commit().await
+}
+
+/// What operators are told of an event that could not be processed.
+fn failed(key: &EventKey, headers: &HeadersV1, error: &EventError, now: Timestamp) -> Announcement {
+    let data = json!({
+        "provider": key.provider, "event_id": key.id, "event_type": headers.event_type,
+        "error_code": error.code,
+    });
+    Announcement {
+        app: key.app.clone(),
+        customer: None,
+        kind: EVENT_FAILED,
+        occurred_at: now,
+        data: data.as_object().cloned().unwrap_or_default(),
+    }
 }

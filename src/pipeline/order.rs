@@ -19,6 +19,8 @@ pub struct Order {
     pub actor: Actor,
     /// When, by the local clock.
     pub now: Timestamp,
+    /// Why, where whoever asks says so. It goes into the audit, beside what was done.
+    pub reason: Option<String>,
 }
 
 impl Order {
@@ -44,14 +46,26 @@ impl Order {
         operation: &str,
         details: serde_json::Value,
     ) -> AuditEntry {
-        AuditEntry {
+        let entry = AuditEntry {
             app: self.app.clone(),
             at: self.now,
             actor: self.actor.clone(),
             customer: customer.cloned(),
             operation: operation.to_owned(),
             details,
+        };
+        self.with_reason(entry)
+    }
+
+    /// Adds the reason of the order to an entry that has none of its own.
+    pub(super) fn with_reason(&self, mut entry: AuditEntry) -> AuditEntry {
+        if let (Some(reason), Some(details)) = (&self.reason, entry.details.as_object_mut()) {
+            let place = details.entry("reason").or_insert(serde_json::Value::Null);
+            if place.is_null() {
+                *place = json!(reason);
+            }
         }
+        entry
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn save(
     working_set: &WorkingSet,
     now: Timestamp,
 ) -> Result<Vec<License>, StoreError> {
-    tx.working_set_save(app, working_set).await?;
+    tx.working_set_save(app, working_set, now).await?;
     tx.license_make_owed(app, working_set, now).await
 }
 

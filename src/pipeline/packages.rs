@@ -108,6 +108,20 @@ pub async fn declare(
     Ok(declared)
 }
 
+/// Shows whether [`declare`] would do, and does nothing: the transaction is never committed.
+///
+/// # Errors
+/// As those of [`declare`].
+pub async fn preview(
+    store: &Store,
+    order: &Order,
+    package: &str,
+    scheme: Scheme,
+) -> Result<Declared, PackageError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    declare_in(&mut tx, order, package, scheme).await
+}
+
 async fn declare_in(
     tx: &mut Tx,
     order: &Order,

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::ExposeSecret;
 
 use super::api_keys::sealed_for;
+pub use super::reseal_error::ResealError;
+use super::reseal_few::{of_hook, reseal_hook_secrets, reseal_repositories};
 use super::secrets::purpose;
 use crate::causes::chain;
 use crate::domain::id::{AppSlug, Provider, SecretId};
@@ -20,7 +22,7 @@ use crate::store::idempotency::ResealedAnswer;
 use crate::store::license::SealedLicenseKey;
 use crate::store::secret::SealedSecret;
 use crate::store::{SealedApiKey, Store, StoreError};
-use crate::vault::{KeyId, KeyState, SealedFor, Vault, VaultError};
+use crate::vault::{KeyId, KeyState, SealedFor, Vault};
 
 /// Answers that are sealed anew in one transaction. One may have a megabyte.
 const ANSWERS_AT_ONCE: i64 = 20;
@@ -31,22 +33,13 @@ const LICENSES_AT_ONCE: i64 = 500;
 /// Endpoints that one line of the log names.
 const LOGGED: usize = 10;
 
-/// A rotation stopped; what it did so far stays.
-#[derive(Debug, thiserror::Error)]
-pub enum ResealError {
-    /// The store failed.
-    #[error("the store failed")]
-    Store(#[from] StoreError),
-    /// Something could not be sealed.
-    #[error("a secret could not be sealed anew")]
-    Vault(#[from] VaultError),
-}
-
 /// What a rotation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resealed {
     /// The number of webhook secrets that were sealed anew.
     pub secrets: u64,
+    /// The number of secrets of hooks that were sealed anew.
+    pub hook_secrets: u64,
     /// The number of keys of the providers' APIs that were sealed anew.
     pub api_keys: u64,
     /// The number of tokens of Composer repositories that were sealed anew.
@@ -81,6 +74,10 @@ pub struct Survey {
     pub old_repositories: Vec<AppSlug>,
     /// Apps whose token of a Composer repository no key opens that is set.
     pub unknown_repositories: Vec<AppSlug>,
+    /// The number of secrets of hooks that an old key opens.
+    pub old_hook_secrets: u64,
+    /// The number of secrets of hooks that no key opens that is set.
+    pub unknown_hook_secrets: u64,
     /// The number of keys of the providers' APIs that an old key opens.
     pub old_api_keys: u64,
     /// The number of keys of the providers' APIs that no key opens that is set.
@@ -153,6 +150,15 @@ pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Surv
         }
         found.note_key(state, key);
     }
+    for secret in tx.hook_secret_list_all().await? {
+        let (state, key) = state_of(vault, of_hook(&secret), &secret.sealed);
+        match state {
+            KeyState::Current => {}
+            KeyState::Old => found.old_hook_secrets += 1,
+            KeyState::Unknown => found.unknown_hook_secrets += 1,
+        }
+        found.note_key(state, key);
+    }
     for key in tx.api_key_list_all().await? {
         let (state, by) = state_of(vault, sealed_for(&key), &key.sealed);
         match state {
@@ -207,7 +213,8 @@ pub async fn count_sealed(store: &Store) -> Result<usize, StoreError> {
     let tokens = registries.iter().filter(|(_, it)| it.sealed.is_some());
     let licenses = tx.license_count_all().await?;
     let api_keys = tx.api_key_list_all().await?.len();
-    Ok(secrets + api_keys + tokens.count() + usize::try_from(licenses).unwrap_or_default())
+    let hooks = tx.hook_secret_list_all().await?.len();
+    Ok(secrets + hooks + api_keys + tokens.count() + usize::try_from(licenses).unwrap_or_default())
 }
 
 /// Returns the state of the key that sealed a text, and which it is. A text that its key does not
@@ -236,6 +243,7 @@ impl Survey {
 pub async fn reseal(store: &Store, vault: &Vault, now: Timestamp) -> Result<Resealed, ResealError> {
     Ok(Resealed {
         secrets: reseal_secrets(store, vault).await?,
+        hook_secrets: reseal_hook_secrets(store, vault).await?,
         api_keys: reseal_api_keys(store, vault).await?,
         repositories: reseal_repositories(store, vault).await?,
         licenses: reseal_licenses(store, vault).await?,
@@ -280,26 +288,6 @@ async fn reseal_api_keys(store: &Store, vault: &Vault) -> Result<u64, ResealErro
             ..
         } = key;
         done += u64::from(tx.api_key_reseal(&app, provider, sealed, anew).await?);
-        tx.commit().await?;
-    }
-    Ok(done)
-}
-
-async fn reseal_repositories(store: &Store, vault: &Vault) -> Result<u64, ResealError> {
-    let all = store.read().await?.registry_list().await?;
-    let mut done = 0;
-    for (app, registry) in all {
-        let what = SealedFor::Repository { app: &app };
-        let is_old = |it: &Vec<u8>| vault.state(KeyId::of_sealed(it)) == KeyState::Old;
-        let Some(sealed) = registry.sealed.filter(is_old) else {
-            continue;
-        };
-        let Ok(text) = vault.open(what, &sealed) else {
-            continue;
-        };
-        let anew = vault.seal(what, text.expose_secret())?;
-        let mut tx = store.begin().await?;
-        done += u64::from(tx.registry_reseal(&app, sealed, anew).await?);
         tx.commit().await?;
     }
     Ok(done)

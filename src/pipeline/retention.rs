@@ -52,3 +52,27 @@ pub async fn remove_payloads(
     tx.commit().await?;
     Ok(removed)
 }
+
+/// Removes changes that were told longer than `retention` ago, with their deliveries, at most [`BATCH`]
+/// of them. Returns their number, 0 also while another worker is at it. What is still to be delivered
+/// stays.
+///
+/// # Errors
+/// When the store failed.
+pub async fn remove_changes(
+    store: &Store,
+    retention: Span,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let before = now.minus(retention.duration());
+    if !store.read().await?.change_is_old(before).await? {
+        return Ok(0);
+    }
+    let mut tx = store.begin().await?;
+    if !tx.lock_upkeep("changes").await? {
+        return Ok(0);
+    }
+    let removed = tx.change_purge(before, BATCH).await?;
+    tx.commit().await?;
+    Ok(removed)
+}

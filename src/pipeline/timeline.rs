@@ -86,8 +86,6 @@ pub struct TimelineFilter {
     pub since: Option<Timestamp>,
     /// Before this instant.
     pub until: Option<Timestamp>,
-    /// Most webhooks, and most changes, that are looked at, if fewer than [`MOST`].
-    pub most: Option<u32>,
 }
 
 /// Lists what happened to a customer, the newest first.
@@ -124,7 +122,7 @@ async fn recorded(
 ) -> Result<Vec<TimelineEntry>, StoreError> {
     let window = Window::Walk {
         after: None,
-        size: filter.most.unwrap_or(MOST).min(MOST),
+        size: MOST,
     };
     let events = EventFilter {
         customer: Some(id.clone()),
@@ -186,7 +184,7 @@ impl From<AuditRecord> for TimelineEntry {
     }
 }
 
-fn of_payment(payment: &ListedPayment) -> Vec<TimelineEntry> {
+pub(super) fn of_payment(payment: &ListedPayment) -> Vec<TimelineEntry> {
     let id = &payment.key.id;
     let entry = |kind: TimelineKind, at, title: &str, details| TimelineEntry {
         id: format!("{kind}:{title}:{id}"),

@@ -27,6 +27,7 @@ pub use origin::{Origin, is_request_id, parse_traceparent};
 pub use topology::Mismatch;
 
 use crate::domain::event::EventError;
+use crate::domain::time::Timestamp;
 
 /// The limit on body bytes in one commit or one batch: once it is reached, no further message is
 /// added. A set of rows is bound as one JSON text and unpacked again, so its messages are in memory
@@ -77,6 +78,32 @@ pub trait Publisher: Send + Sync + 'static {
     /// # Errors
     /// When the queue cannot tell.
     async fn depths(&self) -> Result<Depths, QueueError>;
+}
+
+/// What is told to other systems of a change.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The key by which they choose: the app and the kind, such as `default.customer.suspended`.
+    pub key: String,
+    /// The id of the change, the same when it is told again.
+    pub id: String,
+    /// The kind.
+    pub kind: String,
+    /// When the change was, by the local clock.
+    pub occurred_at: Timestamp,
+    /// JSON.
+    pub body: String,
+}
+
+/// Tells other systems of changes, by a broker.
+#[async_trait]
+pub trait Announcer: Send + Sync + 'static {
+    /// Tells of a change. When this returns without an error, every queue that is bound to it has it on
+    /// its disk; there may be none.
+    ///
+    /// # Errors
+    /// When that is not certain. It may have been told all the same.
+    async fn announce(&self, notice: Notice) -> Result<(), QueueError>;
 }
 
 /// The number of messages in each part of the queue.
@@ -148,6 +175,10 @@ pub trait Consumer: Send + 'static {
     /// # Errors
     /// When the queue does not answer: some or all of the deliveries will come again.
     async fn settle(&mut self, settlements: Vec<(Delivery, Settlement)>) -> Result<(), QueueError>;
+
+    /// Makes sure that the queue knows of everything that was settled, before the consumer is dropped.
+    /// Otherwise some of it may come again.
+    async fn finish(&mut self) {}
 
     /// Gives deliveries back unprocessed, without using up an attempt. The consumer takes nothing
     /// more until [`next_batch`](Self::next_batch) is called again. Not meant for short outages: a

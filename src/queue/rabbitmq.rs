@@ -20,6 +20,7 @@ mod publisher;
 mod reception;
 mod session;
 mod settings;
+mod tags;
 mod transport;
 mod watch;
 
@@ -39,7 +40,7 @@ use publisher::PublishHandle;
 pub use settings::RabbitSettings;
 pub use watch::QueueWatch;
 
-use super::{Depths, Lane, Message, Publisher, QueueError};
+use super::{Announcer, Depths, Lane, Message, Notice, Publisher, QueueError};
 
 /// Checks a PEM file with certificate authorities.
 ///
@@ -140,5 +141,14 @@ impl Publisher for RabbitQueue {
         depths::ask(&self.broker)
             .await
             .map_err(QueueError::unavailable)
+    }
+}
+
+#[async_trait]
+impl Announcer for RabbitQueue {
+    async fn announce(&self, notice: Notice) -> Result<(), QueueError> {
+        let outgoing = Outgoing::to_changes(&self.broker.names, notice);
+        let sent = self.publishing.send(outgoing).await;
+        sent.map_err(QueueError::unavailable)
     }
 }

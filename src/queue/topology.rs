@@ -33,11 +33,17 @@ use crate::domain::retry;
 
 /// The number of times that a message may come back unsettled before the broker takes it out of the
 /// lane `work`. A worker that dies gives back what it had in hand, so a message that kills workers
-/// ends here. Restarts and outages of the store count too, hence no lower limit.
+/// ends here. Up to RabbitMQ 4.2 whatever comes back counts, so that outages of the store do too, hence
+/// no lower limit; from 4.3 on what a worker gives back with `basic.nack` does not count, nor what the
+/// broker takes back because it was kept too long.
+/// <https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling>
+///
+/// Set explicitly, although RabbitMQ 4 has the same default: 3.10 has none.
 const DELIVERY_LIMIT: i32 = 20;
 
 /// The same for the lane `failed`, which has nowhere to pass messages on to: practically no limit.
-/// Set explicitly because RabbitMQ 4 has a limit of its own and drops what exceeds it.
+/// Set explicitly because RabbitMQ 4 has a limit of 20 of its own, and drops what exceeds it when
+/// there is no exchange for dead letters. Not -1, its word for no limit, which 3.10 does not know.
 const NO_DELIVERY_LIMIT: i32 = 1_000_000_000;
 
 /// Most bytes of bodies in the lane `work`: a million typical events. When they are reached the
@@ -154,7 +160,9 @@ fn retry_arguments(names: &Names, delay: Duration) -> FieldTable {
 }
 
 /// Quorum queues: a confirm means that a majority of the nodes has the message on disk. They are
-/// also the only kind that counts deliveries, and on a single node faster than classic ones.
+/// also the only kind that counts deliveries, and on a single node faster than classic ones. Mirrored
+/// classic queues are gone from RabbitMQ 4.0 on. The kind is always said: what a broker makes of a
+/// queue without it is a setting of the virtual host.
 fn quorum() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("quorum"));
@@ -204,8 +212,9 @@ async fn queue(
 ) -> Result<Sight, DeclareError> {
     let object = format!("queue `{name}`");
     let options = QueueDeclareOptions {
-        // Quorum queues must be durable. Neither exclusive nor deleted with its last consumer:
-        // messages must stay here while no worker runs.
+        // Quorum queues must be durable, and RabbitMQ 4.3 refuses every other queue that is not
+        // exclusive. Neither exclusive nor deleted with its last consumer: messages must stay here
+        // while no worker runs.
         durable: true,
         ..QueueDeclareOptions::default()
     };

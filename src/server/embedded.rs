@@ -62,7 +62,8 @@ impl Embedded {
         };
         let loaded =
             Config::load(&source).map_err(|errors| EmbeddedError::Config(Box::new(errors)))?;
-        let server = Server::start_at(&loaded.config, Roles::ALL, clock).await?;
+        // Boxed, as in `Server::start`.
+        let server = Box::pin(Server::start_at(&loaded.config, Roles::ALL, clock)).await?;
         Ok(Self {
             server,
             folder,

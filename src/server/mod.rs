@@ -34,10 +34,12 @@ use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles,
 use crate::metrics::Metrics;
 use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::api_keys;
+use crate::pipeline::hooks::{Deliveries, HookSender};
 use crate::pipeline::order::Order;
 use crate::pipeline::owed_licenses;
 use crate::pipeline::reseal;
 use crate::pipeline::setup::{self, Environment};
+use crate::pipeline::silence;
 use crate::provider::{self, SignatureError};
 use crate::random::RandomError;
 use crate::store::{Actor, Claim, Store};
@@ -127,6 +129,8 @@ impl Server {
             .with_batches(batches(config))
             .counted(metrics.worker.clone());
         let worker = roles.worker.then_some(worker);
+        let hooks = HookSender::new(config.hooks.private)?;
+        let worker = worker.map(|it| telling(it, config, &hooks, &vault));
         let parts = (&store, &clock, &metrics.queue);
         let running = (&shutdown, &tasks);
         let Started {
@@ -168,6 +172,7 @@ impl Server {
             health,
             repositories,
             apis,
+            hooks,
             metrics,
             figures,
         });
@@ -252,12 +257,18 @@ async fn prepare(
         app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: clock.now(),
+        reason: None,
     };
     let environment = environment(config);
     let environment = roles.worker.then_some(&environment);
     let first_start = setup::prepare(store, &order, environment).await?;
     if roles.worker {
         put_api_keys(store, vault, config, &order).await?;
+    }
+    if roles.receiver {
+        let fixed = endpoint_secrets::of(config);
+        let fixed: Vec<_> = fixed.into_iter().map(|(provider, _)| provider).collect();
+        silence::keep_settings(store, &fixed).await?;
     }
     Ok(first_start)
 }
@@ -302,6 +313,15 @@ pub fn environment(config: &Config) -> Environment {
         }
     }
     environment
+}
+
+/// Lets a worker tell others of what happens as the settings say.
+fn telling(worker: Worker, config: &Config, hooks: &HookSender, vault: &Vault) -> Worker {
+    let disable_after = config.hooks.disable_after;
+    worker
+        .delivering(Deliveries::new(hooks.clone(), vault.clone(), disable_after))
+        .with_change_retention(config.hooks.change_retention)
+        .telling_of_silence(config.webhooks.silent_after)
 }
 
 /// How many batches a worker processes at once: with one writer, or with the built-in queue in the same

@@ -17,7 +17,7 @@ use crate::vault::{Vault, VaultError};
 pub async fn open_store(config: &Config) -> Result<Store, StartError> {
     match &config.store.database {
         Database::Sqlite(_) => open_migrated(config).await,
-        Database::Postgres(url) => checked(Store::open_postgres(url)?).await,
+        Database::Postgres(url) => checked(of_settings(Store::open_postgres(url)?, config)).await,
     }
 }
 
@@ -35,7 +35,12 @@ pub async fn find_store(config: &Config) -> Result<Store, StartError> {
         Database::Sqlite(path) => Store::open_sqlite(path).await?,
         Database::Postgres(url) => Store::open_postgres(url)?,
     };
-    checked(store).await
+    checked(of_settings(store, config)).await
+}
+
+/// A broker is told of every change, also of those that a command makes, unless the settings say otherwise.
+fn of_settings(store: Store, config: &Config) -> Store {
+    store.announcing(config.hooks.publish && config.queue.amqp_url.is_some())
 }
 
 async fn checked(store: Store) -> Result<Store, StartError> {
@@ -62,6 +67,7 @@ pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
         }
         Database::Postgres(url) => Store::open_postgres(url)?,
     };
+    let store = of_settings(store, config);
     match store.migrate().await {
         Ok(()) => Ok(store),
         Err(source) => Err(StartError::of_store(&store, source)),

@@ -15,6 +15,7 @@ use crate::pipeline::spool::Spooling;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::{BrokerError, Quiet, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
+use crate::random;
 use crate::store::Store;
 use crate::worker::Worker;
 
@@ -79,13 +80,17 @@ pub(super) async fn start_queue(
         );
     }
     let watch = queue.watch();
+    let announcer = Arc::new(queue.clone());
     let queue = health.confirming(measured(Arc::new(queue)));
     health = health.publishing(Arc::clone(&queue), true);
     figures = figures.of_broker(Arc::clone(&queue), watch);
     if let Some(worker) = worker {
         let receptions = vec![work.reception(), failed.reception()];
         health = health.working(worker.progress(), receptions);
-        let worker = worker.replaying_to(Arc::clone(&queue));
+        let holder = random::uuid(clock.now()).unwrap_or_default().to_string();
+        let worker = worker
+            .replaying_to(Arc::clone(&queue))
+            .announcing_to(announcer, holder);
         tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
     }
     let spooling = Spooling::new(queue, store.clone()).counted(metrics.clone());

@@ -347,7 +347,7 @@ mod tests {
             .map(|row| row.cells().text(3).unwrap())
             .collect();
         let is_walk = |step: &&&str| {
-            step.starts_with("SCAN") && !step.contains("json_each") && !step.contains("holders")
+            step.starts_with("SCAN") && !step.contains("jsonb_each") && !step.contains("holders")
         };
         assert_eq!(steps.iter().find(is_walk), None, "{steps:#?}");
         let by_shown = |step: &&str| step.contains("customers_by_shown (app=? AND <expr>=?)");

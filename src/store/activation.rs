@@ -131,4 +131,13 @@ impl Tx {
         let sql = "DELETE FROM activations WHERE license_id = $1 AND id = $2";
         Ok(self.execute(sql, binds![license, id]).await? > 0)
     }
+
+    /// Removes all activations of a licence; returns how many there were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn activation_clear(&mut self, license: &LicenseId) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM activations WHERE license_id = $1";
+        self.execute(sql, binds![license]).await
+    }
 }

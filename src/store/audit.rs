@@ -10,6 +10,7 @@ use super::customer::rows_of;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
+use crate::domain::announcement::announced;
 use crate::domain::event::EventKey;
 use crate::domain::id::{AdminTokenId, AppSlug, CustomerId};
 use crate::domain::operation::OPERATIONS;
@@ -209,7 +210,7 @@ impl Tx {
             .await
     }
 
-    /// Adds entries, oldest first.
+    /// Adds entries, oldest first, and what others are told of them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -228,7 +229,18 @@ impl Tx {
             FROM {rows} AS new
         ";
         self.execute(sql, binds![rows]).await?;
-        Ok(())
+        // Every change has an entry, so this is the one place where all of them pass.
+        let changes = entries.iter().flat_map(|entry| {
+            let customer = entry.customer.as_ref();
+            announced(
+                &entry.app,
+                customer,
+                &entry.operation,
+                &entry.details,
+                entry.at,
+            )
+        });
+        self.change_add(changes.collect()).await
     }
 
     /// Returns the author of the last change by hand of a customer at this instant, as the audit

@@ -25,9 +25,10 @@ use crate::domain::customer::flag::{FlagHolder, FlagKind};
 use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::event::{Bodies, BodyDigest, EventOutcome};
+use crate::domain::hook::{DeliveryState, DisabledBecause, HookBody, HookStatus};
 use crate::domain::id::{
-    ActivationId, AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReconcileId,
-    RefetchId, ReplayId, SecretId, TokenId,
+    ActivationId, AdminTokenId, AppSlug, ChangeId, CustomerId, DeliveryId, HookId, HookSecretId,
+    LicenseId, ObjectKey, Provider, ReconcileId, RefetchId, ReplayId, SecretId, TokenId,
 };
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::mode::Mode;
@@ -144,7 +145,8 @@ macro_rules! texts {
 pub(crate) use texts;
 
 texts! {
-    ActivationId, AdminTokenId, AppSlug, BodyDigest, CustomerId, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
+    ActivationId, AdminTokenId, AppSlug, BodyDigest, ChangeId, CustomerId, DeliveryId, DeliveryState,
+    DisabledBecause, HookBody, HookId, HookSecretId, HookStatus, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
     Mode, GrantBilling, ObjectKey, Provider, ReconcileId, RefetchId, RefetchReason, ReplayId, Role, Scheme, SecretId, Span, TokenId,
 }
 

@@ -7,17 +7,23 @@
 //! that was used meanwhile, shows there. Until then the target says of itself that it is not complete,
 //! and no server serves it.
 //!
+//! Reading, writing and adding up go on at the same time: while the target takes a chunk the next one is
+//! read, and the two sides are read and summed beside each other.
+//!
 //! Columns and keys are read from the two schemas, so that a new table needs nothing here.
 
 pub(in crate::store) mod cells;
 
 use std::path::Path;
 
-use futures::TryStreamExt;
+use futures::future::try_join;
+use futures::stream::BoxStream;
+use futures::{TryFutureExt, TryStreamExt};
 use secrecy::SecretString;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 pub use self::cells::TableDigest;
-use self::cells::TableShape;
+use self::cells::{Cell, TableShape};
 use super::StoreError;
 use super::postgres::copy_target::{CopyTarget, CopyText, kept};
 use super::sqlite::copy_source::{CopySource, picked};
@@ -38,6 +44,15 @@ pub enum CopyError {
     /// The target cannot be written.
     #[error("the target failed")]
     Target(#[source] StoreError),
+    /// The target does not take a table, whose rows may not fit each other.
+    #[error("the target does not take the table `{table}`")]
+    Table {
+        /// The table.
+        table: String,
+        /// Why it does not.
+        #[source]
+        source: StoreError,
+    },
     /// Another copy writes into the target.
     #[error("another `tollgate copy` writes into the target")]
     TargetInUse,
@@ -52,7 +67,13 @@ pub enum CopyError {
     /// The schemas differ, though both are of this version.
     #[error("the table `{0}` has other columns in the target")]
     Schema(String),
+    /// The program is ending.
+    #[error("the comparison was interrupted")]
+    Interrupted(#[source] JoinError),
 }
+
+/// A row as it is read.
+type Row = Vec<Cell>;
 
 /// A table on both sides.
 #[derive(Clone, Debug)]
@@ -184,20 +205,10 @@ impl StoreCopy {
         let mut compared = Vec::new();
         for table in &self.tables {
             tell(CopyStep::Comparing { table: &table.name });
-            let (mut source, mut target) = (TableDigest::default(), TableDigest::default());
             let rows = self.source.rows(table, None).map_err(CopyError::Source)?;
-            let summed = rows.try_for_each(|row| {
-                let row: Vec<_> = row.into_iter().map(kept).collect();
-                source.add(&row);
-                std::future::ready(Ok(()))
-            });
-            summed.await.map_err(CopyError::Source)?;
-            let rows = self.target.rows(table);
-            let summed = rows.try_for_each(|row| {
-                target.add(&row);
-                std::future::ready(Ok(()))
-            });
-            summed.await.map_err(CopyError::Target)?;
+            let source = digest(rows.map_ok(as_kept).map_err(CopyError::Source));
+            let target = digest(self.target.rows(table).map_err(CopyError::Target));
+            let (source, target) = try_join(source, target).await?;
             compared.push(ComparedTable {
                 name: table.name.clone(),
                 source,
@@ -250,28 +261,65 @@ impl StoreCopy {
             });
         };
         told(rows);
-        let mut chunk = CopyText::default();
+        let refused = |source| CopyError::Table {
+            table: table.name.clone(),
+            source,
+        };
         let mut read = self.source.rows(table, last).map_err(CopyError::Source)?;
-        while let Some(row) = read.try_next().await.map_err(CopyError::Source)? {
-            let row: Vec<_> = row.into_iter().map(kept).collect();
-            chunk.push(&row);
-            rows += 1;
-            if chunk.len() >= CHUNK_BYTES {
-                self.target
-                    .add(table, &chunk)
-                    .await
-                    .map_err(CopyError::Target)?;
-                chunk.clear();
-                told(rows);
-            }
-        }
-        if chunk.len() > 0 {
-            self.target
-                .add(table, &chunk)
-                .await
-                .map_err(CopyError::Target)?;
+        let mut chunk = next_chunk(&mut read).await?;
+        while let Some((text, count)) = chunk {
+            let added = self.target.add(table, &text).map_err(refused);
+            ((), chunk) = try_join(added, next_chunk(&mut read)).await?;
+            rows += count;
             told(rows);
         }
         Ok(())
+    }
+}
+
+/// A row of the source as the target keeps it.
+fn as_kept(row: Row) -> Row {
+    row.into_iter().map(kept).collect()
+}
+
+/// Reads rows until they make a chunk, and says how many; `None` at the end.
+async fn next_chunk(
+    rows: &mut BoxStream<'_, Result<Row, StoreError>>,
+) -> Result<Option<(CopyText, u64)>, CopyError> {
+    let (mut text, mut count) = (CopyText::default(), 0);
+    while text.len() < CHUNK_BYTES {
+        let Some(row) = rows.try_next().await.map_err(CopyError::Source)? else {
+            break;
+        };
+        text.push(&as_kept(row));
+        count += 1;
+    }
+    Ok((count > 0).then_some((text, count)))
+}
+
+/// Adds up the rows of a table. A chunk is added up on another thread while the next one is read.
+async fn digest<R>(rows: R) -> Result<TableDigest, CopyError>
+where
+    R: futures::Stream<Item = Result<Row, CopyError>>,
+{
+    let mut rows = std::pin::pin!(rows);
+    let mut sum = TableDigest::default();
+    let mut under_way: Option<JoinHandle<TableDigest>> = None;
+    loop {
+        let (mut chunk, mut size) = (Vec::new(), 0);
+        while size < CHUNK_BYTES {
+            let Some(row) = rows.try_next().await? else {
+                break;
+            };
+            size += row.iter().map(Cell::size).sum::<usize>();
+            chunk.push(row);
+        }
+        let next = (!chunk.is_empty()).then(|| spawn_blocking(move || TableDigest::of(&chunk)));
+        if let Some(before) = std::mem::replace(&mut under_way, next) {
+            sum.merge(before.await.map_err(CopyError::Interrupted)?);
+        }
+        if under_way.is_none() {
+            return Ok(sum);
+        }
     }
 }

@@ -31,6 +31,14 @@ pub enum StoreError {
         #[source]
         source: sqlx::migrate::MigrateError,
     },
+    /// The database cannot keep all letters.
+    #[error(
+        "the encoding {encoding} of the database lacks letters: make it with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// Its name at the server.
+        encoding: String,
+    },
     /// The schema is of another version, and with PostgreSQL a server does not change it: others
     /// may still be using the old one.
     #[error("the database's schema is not of this version: run `tollgate migrate`")]
@@ -171,6 +179,7 @@ impl StoreError {
             Self::Database { trouble, .. } => Some(*trouble),
             Self::Refused { .. }
             | Self::Migrate { .. }
+            | Self::Encoding { .. }
             | Self::Outdated
             | Self::Newer { .. }
             | Self::HalfCopied
@@ -192,6 +201,7 @@ impl StoreError {
             }
             Self::Refused { .. }
             | Self::Migrate { .. }
+            | Self::Encoding { .. }
             | Self::Outdated
             | Self::Newer { .. }
             | Self::HalfCopied

@@ -17,6 +17,8 @@ use crate::domain::time::{Timestamp, rfc3339};
 /// An event as the ledger has it.
 #[derive(Clone, Debug)]
 pub struct EventRecord {
+    /// Its place in the ledger.
+    pub seq: i64,
     /// Names the event.
     pub key: EventKey,
     /// The provider's event type.
@@ -141,6 +143,7 @@ impl From<EventRow> for EventRecord {
     fn from(row: EventRow) -> Self {
         let detail = row.error_detail.unwrap_or_default();
         Self {
+            seq: row.seq,
             key: EventKey {
                 app: row.app,
                 provider: row.provider,

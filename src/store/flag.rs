@@ -79,30 +79,34 @@ impl From<FlagRow> for HeldFlag {
 }
 
 impl Tx {
-    /// Brings the flags in step with what changed in a working set.
+    /// Brings the flags in step with what changed in a working set, and tells operators of new ones that
+    /// are no customer's.
     pub(super) async fn flag_save(
         &mut self,
         app: &AppSlug,
         working_set: &WorkingSet,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut holders = working_set.flag_holders();
         holders.retain(|holder| {
             let loaded = holder.customer().and_then(|id| working_set.loaded.get(id));
             loaded.is_none_or(|it| it.flags != working_set.kept_flags(holder))
         });
-        let sql = r"
-            DELETE FROM flags
-            WHERE app = $2 AND holder IN (SELECT key FROM {rows} AS old)
-        ";
-        self.execute(sql, binds![keys(&holders), app]).await?;
-        let flags = holders.into_iter().flat_map(|holder| {
-            let kept = working_set.kept_flags(&holder).into_iter();
+        let flags = holders.iter().flat_map(|holder| {
+            let kept = working_set.kept_flags(holder).into_iter();
             kept.map(move |KeptFlag { flag, cleared }| {
                 let holder = holder.clone();
                 (HeldFlag { holder, flag }, cleared)
             })
         });
         let flags: Vec<(HeldFlag, bool)> = flags.collect();
+        self.flag_tell(app, flags.iter().map(|(held, _)| held), now)
+            .await?;
+        let sql = r"
+            DELETE FROM flags
+            WHERE app = $2 AND holder IN (SELECT key FROM {rows} AS old)
+        ";
+        self.execute(sql, binds![keys(&holders), app]).await?;
         let rows: Rows<NewFlag<'_>> = flags
             .iter()
             .map(|(held, cleared)| NewFlag {
@@ -291,7 +295,37 @@ fn open() -> String {
             WHERE paid.plan = ''
         )",
     );
-    let unreleased = of_set_up(
+    let unreleased = unreleased();
+    let failed = of_set_up(
+        FlagKind::FailedEvents,
+        "error_code",
+        r"(
+            SELECT
+                failed.app, COALESCE(holders.merged_into, holders.id) AS customer_id,
+                failed.error_code
+            FROM events AS failed
+            CROSS JOIN accounts AS linked
+            CROSS JOIN customers AS holders
+            WHERE failed.billing_account IS NOT NULL
+                AND failed.outcome = 'failed'
+                AND linked.app = failed.app
+                AND linked.key = failed.billing_account
+                AND holders.id = linked.customer_id
+        )",
+    );
+    format!(
+        r"
+        SELECT app, place, kind, subject, at, holder, bodies FROM flags WHERE NOT cleared
+        UNION ALL {unmapped}
+        UNION ALL {unreleased}
+        UNION ALL {failed}
+        "
+    )
+}
+
+/// The open flags for packages without releases, as a subquery.
+pub(super) fn unreleased() -> String {
+    of_set_up(
         FlagKind::ReleasesUnknown,
         "package",
         r"(
@@ -322,31 +356,6 @@ fn open() -> String {
                 WHERE releases.app = granted.app AND releases.package = granted.package
             )
         )",
-    );
-    let failed = of_set_up(
-        FlagKind::FailedEvents,
-        "error_code",
-        r"(
-            SELECT
-                failed.app, COALESCE(holders.merged_into, holders.id) AS customer_id,
-                failed.error_code
-            FROM events AS failed
-            CROSS JOIN accounts AS linked
-            CROSS JOIN customers AS holders
-            WHERE failed.billing_account IS NOT NULL
-                AND failed.outcome = 'failed'
-                AND linked.app = failed.app
-                AND linked.key = failed.billing_account
-                AND holders.id = linked.customer_id
-        )",
-    );
-    format!(
-        r"
-        SELECT app, place, kind, subject, at, holder, bodies FROM flags WHERE NOT cleared
-        UNION ALL {unmapped}
-        UNION ALL {unreleased}
-        UNION ALL {failed}
-        "
     )
 }
 
@@ -358,8 +367,8 @@ fn of_set_up(kind: FlagKind, about: &str, found: &str) -> String {
     format!(
         r"
         SELECT DISTINCT
-            found.app, {place}, '{kind}', found.{about}, CAST(NULL AS BIGINT), found.customer_id,
-            CAST(NULL AS JSONB)
+            found.app AS app, {place} AS place, '{kind}' AS kind, found.{about} AS subject,
+            CAST(NULL AS BIGINT) AS at, found.customer_id AS holder, CAST(NULL AS JSONB) AS bodies
         FROM {found} AS found
         WHERE NOT EXISTS (
             SELECT 1 FROM flags

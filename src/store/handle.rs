@@ -28,6 +28,7 @@ pub struct Store {
     changes: Arc<AtomicU64>,
     record: Arc<WriteRecord>,
     licenses: Option<Arc<dyn LicenseMaker>>,
+    announces: bool,
 }
 
 impl Store {
@@ -54,6 +55,7 @@ impl Store {
             changes: Arc::default(),
             record: Arc::default(),
             licenses: None,
+            announces: false,
         }
     }
 
@@ -61,6 +63,14 @@ impl Store {
     #[must_use]
     pub fn with_license_maker(mut self, maker: Arc<dyn LicenseMaker>) -> Self {
         self.licenses = Some(maker);
+        self
+    }
+
+    /// Keeps every change until a broker was told of it. Without it, only those are kept that a hook
+    /// wants.
+    #[must_use]
+    pub const fn announcing(mut self, announces: bool) -> Self {
+        self.announces = announces;
         self
     }
 
@@ -183,6 +193,7 @@ impl Store {
             changes: Arc::clone(&self.changes),
             record: None,
             licenses: self.licenses.clone(),
+            announces: self.announces,
             changed: false,
         }
     }

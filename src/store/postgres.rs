@@ -11,6 +11,7 @@
 //! prepared once a connection and found in sqlx's cache ever after.
 
 pub(super) mod copy_target;
+mod encoding;
 mod error;
 mod look_up;
 mod pool;
@@ -38,11 +39,18 @@ use super::lock;
 use super::schema::{self, Text};
 
 /// The migrations, oldest first.
-const MIGRATIONS: &[Text] = &[(
-    1,
-    "start",
-    include_str!("../../migrations/postgres/0001_start.sql"),
-)];
+const MIGRATIONS: &[Text] = &[
+    (
+        1,
+        "start",
+        include_str!("../../migrations/postgres/0001_start.sql"),
+    ),
+    (
+        2,
+        "changes",
+        include_str!("../../migrations/postgres/0002_changes.sql"),
+    ),
+];
 
 /// Connections of one process: a worker uses two, and one for each batch that it processes at once;
 /// the others are for requests. A server
@@ -134,9 +142,14 @@ impl Driver for PostgresDriver {
             .connect_with(self.options.clone())
             .await
             .map_err(failed)?;
-        let migrated = schema::migrator(MIGRATIONS).run(&single).await;
+        let migrated = async {
+            encoding::refuse_narrow(&mut *single.acquire().await.map_err(failed)?).await?;
+            let migrated = schema::migrator(MIGRATIONS).run(&single).await;
+            migrated.map_err(|source| StoreError::Migrate { source })
+        };
+        let migrated = migrated.await;
         single.close().await;
-        migrated.map_err(|source| StoreError::Migrate { source })
+        migrated
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {

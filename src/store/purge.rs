@@ -83,6 +83,7 @@ impl Tx {
         let external_ids: BTreeSet<&str> = external_ids.filter_map(Option::as_deref).collect();
         self.purge_replays(app, &rows, &external_ids, now).await?;
         self.idempotency_forget(&showed).await?;
+        self.change_forget(app, &rows).await?;
         for sql in [
             "DELETE FROM subscriptions WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
             "DELETE FROM payments WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",

@@ -26,6 +26,8 @@ pub struct Tx {
     pub(super) record: Option<Arc<WriteRecord>>,
     /// Makes licences that are owed.
     pub(super) licenses: Option<Arc<dyn LicenseMaker>>,
+    /// True if there is a broker that is told of changes.
+    pub(super) announces: bool,
     /// True if it changed any row.
     pub(super) changed: bool,
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::endpoint_receipt::{Endpoint, Receipt};
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::id::{AdminTokenId, AppSlug, Provider, SecretId, TokenId};
@@ -19,6 +20,8 @@ pub struct Uses {
     pub secrets: BTreeMap<SecretId, SecretUses>,
     /// Webhooks that no secret of their endpoint had signed.
     pub refused: BTreeMap<RefusedKey, SecretUses>,
+    /// The last webhook of each endpoint that one of its secrets verified.
+    pub endpoints: BTreeMap<Endpoint, Receipt>,
 }
 
 /// What refused signatures are counted by.
@@ -50,6 +53,7 @@ impl Uses {
             && self.admin_tokens.is_empty()
             && self.secrets.is_empty()
             && self.refused.is_empty()
+            && self.endpoints.is_empty()
     }
 
     /// Adds other uses to these.
@@ -68,6 +72,15 @@ impl Uses {
         for (key, refused) in other.refused {
             self.add_refused(key, refused);
         }
+        for (endpoint, last) in other.endpoints {
+            self.add_receipt(endpoint, last);
+        }
+    }
+
+    /// Adds a webhook that came to an endpoint.
+    pub fn add_receipt(&mut self, endpoint: Endpoint, receipt: Receipt) {
+        let last = self.endpoints.entry(endpoint).or_insert(receipt);
+        *last = receipt.max(*last);
     }
 
     /// Adds webhooks whose signatures were refused.
@@ -168,7 +181,8 @@ impl Tx {
             WHERE endpoint_secrets.id = new.id
         ";
         self.execute(sql, binds![secrets]).await?;
-        self.refused_add(uses).await
+        self.refused_add(uses).await?;
+        self.receipt_add(&uses.endpoints).await
     }
 
     async fn refused_add(&mut self, uses: &Uses) -> Result<(), StoreError> {

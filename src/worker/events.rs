@@ -98,6 +98,7 @@ impl Worker {
                 self.settle_done(&mut consumer, &mut shards, done).await;
             }
         }
+        consumer.finish().await;
     }
 
     /// Begins all batches that can run beside those that are under way.

@@ -4,7 +4,8 @@
 //! single place that turns the result of a message into an acknowledgement, a retry or a dead
 //! letter. Several loops run side by side: events, dead letters, due times with new policies and
 //! erasures, bulk replays, what waited for paused apps, comparisons with providers, questions to
-//! them, accounting for what was acknowledged, upkeep, and the relay of the spool where there is one;
+//! them, accounting for what was acknowledged, upkeep, deliveries to hooks, and, where there is a broker,
+//! the relay of the spool and the publishing of changes;
 //! `part.rs` has their names. All end when the shutdown token is cancelled: what is in hand is
 //! finished, or given back unsettled.
 //!
@@ -15,8 +16,10 @@
 
 mod accounts;
 mod attempts;
+mod changes;
 mod events;
 mod failure;
+mod hooks;
 mod outages;
 mod part;
 mod pause;
@@ -43,8 +46,9 @@ use crate::domain::span::Span;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::pipeline::apis::Apis;
 use crate::pipeline::health::Progress;
+use crate::pipeline::hooks::Deliveries;
 use crate::pipeline::{erasure, policy, relay, timers};
-use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
+use crate::queue::{Announcer, Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
 use failure::failures_in;
 use outages::Outages;
@@ -76,6 +80,10 @@ pub struct Worker {
     replay_to: Option<Arc<dyn Publisher>>,
     apis: Option<Apis>,
     payload_retention: Option<Span>,
+    change_retention: Span,
+    silent_after: Option<Span>,
+    announce_to: Option<(Arc<dyn Announcer>, String)>,
+    deliveries: Option<Deliveries>,
     outages: Arc<Outages>,
     progress: Progress,
     metrics: WorkerMetrics,
@@ -93,6 +101,10 @@ impl Worker {
             replay_to: None,
             apis: None,
             payload_retention: None,
+            change_retention: Span::days(30),
+            silent_after: None,
+            announce_to: None,
+            deliveries: None,
             outages: Arc::default(),
             progress: Progress::default(),
             metrics: Metrics::default().worker,
@@ -140,10 +152,17 @@ impl Worker {
         self
     }
 
-    /// Removes the payloads of events that were settled this long ago. Default: keeps them.
+    /// Publishes changes. `holder` names this worker among others.
     #[must_use]
-    pub fn with_payload_retention(mut self, retention: Option<Span>) -> Self {
-        self.payload_retention = retention;
+    pub fn announcing_to(mut self, announcer: Arc<dyn Announcer>, holder: String) -> Self {
+        self.announce_to = Some((announcer, holder));
+        self
+    }
+
+    /// Delivers changes to hooks.
+    #[must_use]
+    pub fn delivering(mut self, deliveries: Deliveries) -> Self {
+        self.deliveries = Some(deliveries);
         self
     }
 
@@ -165,6 +184,7 @@ impl Worker {
             loops.spawn(self.clone().run_replays(Arc::clone(&publisher)));
             loops.spawn(self.clone().run_pauses(publisher));
         }
+        self.spawn_changes(&mut loops);
         if let Some(apis) = self.apis.clone() {
             loops.spawn(self.clone().run_reconciles(apis.clone()));
             loops.spawn(self.clone().run_refetches(apis));
@@ -271,7 +291,10 @@ impl Worker {
         let mut pause = Pause::new();
         loop {
             let next = tokio::select! {
-                () = self.shutdown.cancelled() => return None,
+                () = self.shutdown.cancelled() => {
+                    consumer.finish().await;
+                    return None;
+                }
                 next = consumer.next_batch(BATCH) => next,
             };
             match next {

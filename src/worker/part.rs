@@ -20,3 +20,5 @@ pub(super) const REPLAYS: &str = "replays";
 pub(super) const TIMERS: &str = "timers";
 pub(super) const PAUSES: &str = "pauses";
 pub(super) const UPKEEP: &str = "upkeep";
+pub(super) const CHANGES: &str = "changes";
+pub(super) const HOOKS: &str = "hooks";

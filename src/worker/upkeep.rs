@@ -1,5 +1,5 @@
-//! Removing what has been kept long enough: idempotency keys, and payloads of settled events. Counting
-//! the customers of each day.
+//! Removing what has been kept long enough: idempotency keys, changes that were told, and payloads of
+//! settled events. Counting the customers of each day, and looking for endpoints that are silent.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use tracing::info;
 use super::Worker;
 use super::part::UPKEEP;
 use super::pause::Pause;
-use crate::pipeline::{history, retention};
+use crate::domain::span::Span;
+use crate::pipeline::{flags, history, retention, silence};
 use crate::store::StoreError;
 
 /// The time between looks for what is to be removed.
@@ -18,6 +19,27 @@ const INTERVAL: Duration = Duration::from_mins(5);
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
 impl Worker {
+    /// Removes the payloads of events that were settled this long ago. Default: keeps them.
+    #[must_use]
+    pub fn with_payload_retention(mut self, retention: Option<Span>) -> Self {
+        self.payload_retention = retention;
+        self
+    }
+
+    /// Removes changes that were told this long ago. Default: 30 days.
+    #[must_use]
+    pub const fn with_change_retention(mut self, retention: Span) -> Self {
+        self.change_retention = retention;
+        self
+    }
+
+    /// Tells operators of endpoints to which nothing came for this long. Default: does not.
+    #[must_use]
+    pub const fn telling_of_silence(mut self, after: Option<Span>) -> Self {
+        self.silent_after = after;
+        self
+    }
+
     /// Removes what has been kept long enough, until shutdown.
     pub(super) async fn run_upkeep(self) {
         let mut pause = Pause::new();
@@ -45,6 +67,16 @@ impl Worker {
         tx.idempotency_purge(self.clock.now()).await?;
         tx.commit().await?;
         history::note_day(&self.store, self.clock.now()).await?;
+        flags::tell_of_unreleased(&self.store, self.clock.now()).await?;
+        silence::tell(&self.store, self.silent_after, self.clock.now()).await?;
+        loop {
+            let now = self.clock.now();
+            let removed =
+                retention::remove_changes(&self.store, self.change_retention, now).await?;
+            if removed < retention::BATCH.into() || self.shut_down_within(BATCH_PAUSE).await {
+                break;
+            }
+        }
         let Some(payloads_kept) = self.payload_retention else {
             return Ok(());
         };

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -28,6 +30,46 @@ async fn the_description_is_printed_as_it_is_served() {
         out(&output).trim_end(),
         tollgate::http::description::document()
     );
+}
+
+/// Runs a command whose standard output and standard error are these.
+fn printed_into(arguments: &[&str], out: Stdio, err: Stdio) -> Option<i32> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let command = command.args(arguments).env_clear().stdin(Stdio::null());
+    command.stdout(out).stderr(err).status().unwrap().code()
+}
+
+/// A pipe that nobody reads.
+fn closed_pipe() -> Stdio {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer.into()
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    for arguments in [&["openapi"][..], &["man"], &["completions", "bash"]] {
+        let said = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(arguments)
+            .stdout(full())
+            .output()
+            .unwrap();
+        assert_eq!(said.status.code(), Some(1), "{arguments:?}");
+        assert!(
+            err(&said).contains("writing to standard output: No space left"),
+            "{}",
+            err(&said)
+        );
+        assert_eq!(
+            printed_into(arguments, closed_pipe(), Stdio::null()),
+            Some(0)
+        );
+    }
+    // What is said on standard error is lost with it, and the exit code stays.
+    for err in [full(), closed_pipe()] {
+        let wrong = ["import", "customers", "/nowhere.csv"];
+        assert_eq!(printed_into(&wrong, Stdio::null(), err), Some(1));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,7 +300,11 @@ async fn many_events_are_replayed_by_filter_beside_a_running_server(engine: Engi
         (of(&[]), "nothing says which events to replay"),
         (of(&["evt_1", "--outcome", "failed"]), "cannot be used with"),
         (of(&["evt_1", "--all"]), "cannot be used with"),
-        (of(&["--since", "yesterday"]), "must be a time such as"),
+        (of(&["--since", "yesterday"]), "or a day such as 2026-01-31"),
+        (
+            of(&["--since", "2026-01-31T09:30:00"]),
+            "must be a time with its zone",
+        ),
         (
             of(&["--outcome", "applied"]),
             "`force` replays it all the same",

@@ -37,6 +37,7 @@ fn order() -> Order {
         app: AppSlug::default_app(),
         actor: Actor::Root,
         now: now(),
+        reason: None,
     }
 }
 

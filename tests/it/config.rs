@@ -80,6 +80,11 @@ fn nothing_set_gives_the_defaults() {
     TOLLGATE_PADDLE_API_BASE = the provider's own
     TOLLGATE_SIGNATURE_TOLERANCE = 300 s
     TOLLGATE_PAYLOAD_RETENTION = 90d
+    TOLLGATE_PUBLISH_CHANGES = on
+    TOLLGATE_CHANGE_RETENTION = 30d
+    TOLLGATE_HOOKS_PRIVATE = off
+    TOLLGATE_HOOKS_DISABLE_AFTER = 5d
+    TOLLGATE_ENDPOINT_SILENT_AFTER = 3d
     TOLLGATE_REPOSITORY = not set
     TOLLGATE_REPOSITORY_TOKEN = not set
     TOLLGATE_ACCEL_PREFIX = not set
@@ -122,6 +127,11 @@ const EVERYTHING: &[(&str, &str)] = &[
     ("TOLLGATE_PADDLE_API_BASE", "https://sandbox.example/v1"),
     ("TOLLGATE_SIGNATURE_TOLERANCE", "5"),
     ("TOLLGATE_PAYLOAD_RETENTION", "forever"),
+    ("TOLLGATE_PUBLISH_CHANGES", "off"),
+    ("TOLLGATE_CHANGE_RETENTION", "7d"),
+    ("TOLLGATE_HOOKS_PRIVATE", "on"),
+    ("TOLLGATE_HOOKS_DISABLE_AFTER", "36h"),
+    ("TOLLGATE_ENDPOINT_SILENT_AFTER", "off"),
     ("TOLLGATE_REPOSITORY", "https://repo.example/composer"),
     ("TOLLGATE_REPOSITORY_TOKEN", "user:hush"),
     ("TOLLGATE_ACCEL_PREFIX", "/files"),
@@ -166,6 +176,11 @@ fn everything_set_is_shown_without_its_secrets() {
     TOLLGATE_PADDLE_API_BASE = https://sandbox.example/v1
     TOLLGATE_SIGNATURE_TOLERANCE = 5 s
     TOLLGATE_PAYLOAD_RETENTION = forever
+    TOLLGATE_PUBLISH_CHANGES = off
+    TOLLGATE_CHANGE_RETENTION = 7d
+    TOLLGATE_HOOKS_PRIVATE = on
+    TOLLGATE_HOOKS_DISABLE_AFTER = 36h
+    TOLLGATE_ENDPOINT_SILENT_AFTER = off
     TOLLGATE_REPOSITORY = https://repo.example/composer/
     TOLLGATE_REPOSITORY_TOKEN = set
     TOLLGATE_ACCEL_PREFIX = /files/
@@ -376,6 +391,11 @@ fn a_wrong_value_is_refused_with_its_reason() {
             "9999999d",
             "not a length of time",
         ),
+        ("TOLLGATE_CHANGE_RETENTION", "59m", "less than an hour"),
+        ("TOLLGATE_CHANGE_RETENTION", "soon", "not a length of time"),
+        ("TOLLGATE_PUBLISH_CHANGES", "maybe", "neither"),
+        ("TOLLGATE_HOOKS_PRIVATE", "maybe", "neither"),
+        ("TOLLGATE_HOOKS_DISABLE_AFTER", "0s", "less than an hour"),
         ("TOLLGATE_LOG", "tollgate=loud", "malformed"),
         ("TOLLGATE_LOG_FORMAT", "JSON", "is no log format"),
     ];
@@ -390,11 +410,30 @@ fn a_wrong_value_is_refused_with_its_reason() {
 }
 
 #[test]
+fn an_endpoint_may_be_silent_for_an_hour_at_least() {
+    let name = "TOLLGATE_ENDPOINT_SILENT_AFTER";
+    for (value, reason) in [
+        ("59m", "less than an hour"),
+        ("never", "not a length of time"),
+    ] {
+        let told = complaint(name, value);
+        assert!(
+            told.contains(reason),
+            "{value} should say {reason:?}: {told}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_price_mapping_is_refused_with_the_place_of_the_fault() {
     let cases = [
         ("{", "not JSON at line 1, column 1"),
         ("[]", "not an object of price ids"),
-        (r#""price_1""#, "not an object of price ids"),
+        (
+            r#""price_1""#,
+            "has quotation marks around it: leave them out",
+        ),
+        ("true", "not an object of price ids"),
         (r#"{"": []}"#, r#""" is no price id"#),
         (r#"{"a b": []}"#, r#""a b" is no price id"#),
         (r#"{"p": "acme/app"}"#, r#""p" is not a list of packages"#),

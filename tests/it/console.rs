@@ -1,11 +1,14 @@
 //! The console: its pages over HTTP, and in a real browser.
 
+mod acts;
 mod browser;
 mod customer;
 mod driver;
 mod events;
+mod hooks;
 mod overview;
 mod portal;
 mod session;
 mod settings;
+mod timeline;
 mod visit;

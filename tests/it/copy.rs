@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::provider::STRIPE;
 
-use crate::support::postgres::unused_database;
+use crate::support::postgres::{SHARED, unused_database};
 use crate::support::program::{err, out, tollgate};
 use crate::support::serving::{Serving, quiet_port};
 use crate::support::spec::{header_name, sign};
@@ -308,7 +308,11 @@ async fn mistakes_are_named_and_no_password_is_repeated() {
             "neither a sqlite:// nor a postgres:// address",
         ),
         (from.as_str(), from.as_str(), "with `tollgate backup`"),
-        (from.as_str(), "postgres://me:hunter2@/x:y:z", "--to is"),
+        (
+            from.as_str(),
+            "postgres://me:hunter2@/x:y:z",
+            "--to: not a URL",
+        ),
         (
             from.as_str(),
             to,
@@ -322,4 +326,46 @@ async fn mistakes_are_named_and_no_password_is_repeated() {
         assert!(said.contains(expected), "{expected}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_lacks_letters_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = with_messages(dir.path(), 1).await;
+    let name = format!("latin1_{}", std::process::id());
+    let sql = format!(
+        "CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    );
+    SHARED.run(&sql).await;
+    let to = SHARED.url(&name);
+    let copied = copy(&source, &to, &[]).await;
+    let mut settings = settings(&dir.path().join("there"));
+    settings.insert("DATABASE_URL".into(), to.expose_secret().into());
+    let migrated = tollgate(&["migrate"], settings).await;
+    for refused in [copied, migrated] {
+        assert_eq!(refused.status.code(), Some(1));
+        let said = err(&refused);
+        assert!(
+            said.contains("the encoding LATIN1 of the database"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_the_target_does_not_take_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = with_messages(dir.path(), 1).await;
+    let url = format!("sqlite://{}", source.display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let spoiled = "UPDATE messages SET headers = '{not JSON'";
+    connection.execute(spoiled).await.unwrap();
+    connection.close().await.unwrap();
+    let refused = copy(&source, &unused_database().await, &[]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = err(&refused);
+    assert!(
+        said.contains("the target does not take the table `messages`"),
+        "{said}"
+    );
 }

@@ -248,6 +248,29 @@ fn a_waived_refund_hides_no_dispute_of_the_same_transaction() {
     assert_eq!(holds(&desk), BTreeSet::from([Hold::Dispute]));
 }
 
+/// Paddle's dispute has the id of the transaction, so its waiver could be taken for one of the payment.
+#[test]
+fn a_waived_dispute_hides_no_refund_of_the_same_transaction() {
+    let policy = Policy {
+        on_full_refund: OnFullRefund::Expire,
+        ..policy()
+    };
+    let (account, transaction) = (paddle("ctm_1"), paddle("txn_1"));
+    let tied = [transaction.clone(), account.clone()];
+    let mut desk = Desk::new(policy);
+    desk.post(&sub_of(&paddle("sub_1"), &account, "active").at(10));
+    desk.post(&pay(&transaction, &account).of(&paddle("sub_1")).paid(10));
+    desk.post(&disputed(&transaction, DisputeStage::Lost, &tied, 20));
+    let holds = |desk: &Desk| desk.row(&account).derived.holds.clone();
+    assert_eq!(holds(&desk), BTreeSet::from([Hold::Dispute]));
+    let id = desk.row(&account).id.clone();
+    desk.working_set.reactivate(&id, at(700)).unwrap();
+    assert_eq!(holds(&desk), BTreeSet::new());
+    let refunded = refund(&paddle("adj_1"), RefundStage::Succeeded, 100, &tied, 30);
+    desk.post(&refunded);
+    assert_eq!(holds(&desk), BTreeSet::from([Hold::Refund]));
+}
+
 #[test]
 fn a_cleared_flag_comes_back_only_by_a_newer_fact() {
     let warning = |second| {

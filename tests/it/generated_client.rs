@@ -3,41 +3,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::support::python::{beside_python, run};
 use crate::support::stores::Engine;
 use crate::support::{ADMIN_TOKEN, TestServer};
 
-const GENERATOR: &str = "openapi-python-client";
-
-/// The program, with the links to it followed: beside it is the Python that has what the client
-/// needs.
-fn generator() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(GENERATOR));
-    let found = places.find(|place| place.is_file());
-    let found = found.unwrap_or_else(|| {
-        panic!("{GENERATOR} is missing: deploy/dev/test --slow installs it into target/")
-    });
-    fs::canonicalize(found).unwrap()
-}
-
-fn run(folder: &Path, program: &Path, arguments: &[&OsStr]) -> String {
-    let mut run = Command::new(program);
-    let done = run
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let text = [done.stdout, done.stderr].concat();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    assert!(done.status.success(), "{}: {text}", program.display());
-    text
-}
-
 async fn a_generated_client_does_what_a_shop_does(engine: Engine) {
-    let generator = generator();
+    let generator = beside_python("openapi-python-client");
     let server = TestServer::start(engine).await;
     let folder = tempfile::tempdir().unwrap();
     let document = server.client.get(format!("{}/openapi.json", server.base));
@@ -61,7 +33,7 @@ async fn a_generated_client_does_what_a_shop_does(engine: Engine) {
         "--fail-on-warning",
     ];
     run(folder.path(), &generator, &generate.map(OsStr::new));
-    let python = generator.with_file_name("python");
+    let python = beside_python("python");
     let arguments = ["shop.py", &server.base, ADMIN_TOKEN].map(str::to_owned);
     // The server answers on other threads meanwhile.
     let arguments = arguments.each_ref().map(OsStr::new);

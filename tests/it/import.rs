@@ -48,13 +48,15 @@ async fn access(server: &TestServer, token: &str, package: &str) -> (u16, Value)
 
 fn small() -> String {
     format!(
-        "\u{feff}email;name;external_id;package;constraint;billing;expires_at;token;token_sha256\r\n\
+        "\u{feff}Email;name;external_id;package;constraint;billing;expires_at;token;token_sha256\r\n\
          Ada@example.com;\"Ada; & Co\";crm-1;acme/tool;^2.0;;;{PLAIN};\r\n\
          \r\n\
          ada@example.com;;;acme/forms;;ignore;2099-01-31T00:00:00Z;{PLAIN};\r\n\
          bea@example.com;;;;;;;;{}\r\n\
          bea@example.com;;crm-2;acme/tool;;;;;\r\n\
-         ;;crm-2;acme/tool;;;;;",
+         ;;crm-2;acme/tool;;;;;\r\n\
+         ;;;;;;;;\r\n\
+         ; ;;;;;;;",
         sha256(HASHED)
     )
 }
@@ -293,7 +295,7 @@ async fn every_wrong_line_is_named_and_nothing_is_changed(engine: Engine) {
         "email,external_id,token,package,constraint,billing,expires_at\r\n".as_bytes(),
         good.as_bytes(),
         b"nobody,,,,,,\n",
-        b",,,,,,\n",
+        b",,,acme/tool,,,\n",
         b"a@example.com,,short,,,,\n",
         b"a@example.com,,,Acme Tool,^^1,maybe,tomorrow\n",
         b"a@example.com,,,,^1.0,,\n",
@@ -363,6 +365,10 @@ async fn files_that_are_no_tables_are_refused_by_reason(engine: Engine) {
             "the name of column 1 in the first line is unknown",
         ),
         (b"email,email\n", "`email` is there twice"),
+        (
+            b"email,,\na@example.com,,\nb@example.com,,b\n",
+            "line 3: has a value in column 3, which has no name",
+        ),
         (
             b"name,token\n",
             "neither a column `email` nor `external_id`",

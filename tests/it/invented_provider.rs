@@ -147,7 +147,9 @@ async fn apply(store: &Store, second: i64, fact: Fact) -> Outcome {
     let mut working_set = loaded.unwrap();
     let mut fresh_id = || CustomerId::from_uuid(uuid::Uuid::now_v7());
     let effect = working_set.apply(&occurrence, at(100), &mut fresh_id);
-    tx.working_set_save(&app(), &working_set).await.unwrap();
+    tx.working_set_save(&app(), &working_set, at(100))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     effect.outcome
 }
@@ -305,6 +307,7 @@ async fn plans_and_admins_name_its_objects(engine: Engine) {
         app: app(),
         actor: Actor::Root,
         now: at(100),
+        reason: None,
     };
     let plan = Plan {
         packages: vec![grant.clone()],

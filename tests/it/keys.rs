@@ -126,6 +126,7 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     assert_eq!((before.old_licenses, before.unknown_licenses), (600, 1));
     let tags = tags_of(&test.store, &licences).await;
     let expected = Resealed {
+        hook_secrets: 0,
         secrets: 4,
         api_keys: 1,
         repositories: 1,
@@ -184,6 +185,7 @@ async fn sell_licences(store: &Store, vaults: [&Vault; 2], now: Timestamp) -> Ve
         app: "default".parse().unwrap(),
         actor: Actor::Operator,
         now,
+        reason: None,
     };
     let profile = ProfileChange {
         name: Some(Some("Acme".to_owned())),

@@ -185,6 +185,7 @@ async fn due_times_of_a_paused_app_wait(engine: Engine) {
         app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: at(second),
+        reason: None,
     };
     assert!(pauses::pause(&test.store, &order(2), None).await.unwrap());
     assert_eq!(run_due(&test.store, at(60)).await.unwrap(), 0);

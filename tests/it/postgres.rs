@@ -17,13 +17,16 @@ use tollgate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use tollgate::domain::access::plan::{PackageGrant, PlanLicense};
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::event::EventOutcome;
+use tollgate::domain::hook::HookBody;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::acknowledged::{self, Acknowledged};
+use tollgate::pipeline::announce::announce;
 use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
 use tollgate::pipeline::explain::explain;
+use tollgate::pipeline::hooks::{self, Deliveries, HookSender, NewHook};
 use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::owed_licenses::maker;
@@ -31,10 +34,11 @@ use tollgate::pipeline::process::process;
 use tollgate::pipeline::reconcile::{self, Wanted};
 use tollgate::pipeline::refetch::{self, Step};
 use tollgate::pipeline::timers::run_due;
-use tollgate::pipeline::{api_keys, bulk_replay, erasure, history, retention};
+use tollgate::pipeline::{api_keys, apps, bulk_replay, erasure, history, retention};
 use tollgate::provider::{STRIPE, other_spellings};
 use tollgate::queue::embedded::EmbeddedQueue;
-use tollgate::queue::{Consumer, Lane, Message, Publisher};
+use tollgate::queue::{Announcer, Consumer, Lane, Message, Notice, Publisher, QueueError};
+use tollgate::store::hook_delivery::DeliveryFilter;
 use tollgate::store::idempotency::Attempt;
 use tollgate::store::{
     AcknowledgedEvent, Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter,
@@ -62,6 +66,7 @@ fn order() -> Order {
         app: AppSlug::default_app(),
         actor: Actor::Root,
         now: now(),
+        reason: None,
     }
 }
 
@@ -116,7 +121,7 @@ async fn a_schema_of_a_newer_version_is_refused() {
                  success, checksum, execution_time FROM _sqlx_migrations";
     test.place.run("", newer).await;
     let refused = test.store.check_schema().await;
-    let said = "made by a newer tollgate: schema 1001, this one knows 1";
+    let said = "made by a newer tollgate: schema 1002, this one knows 2";
     assert!(refused.unwrap_err().to_string().contains(said));
 }
 
@@ -326,6 +331,62 @@ async fn ask(store: &Store, vault: &Vault) {
     let buyer = buyer.unwrap().unwrap().id;
     drop(tx);
     explain(store, &app, &buyer, now()).await.unwrap();
+}
+
+/// A broker that takes everything.
+struct Taking;
+
+#[async_trait::async_trait]
+impl Announcer for Taking {
+    async fn announce(&self, _: Notice) -> Result<(), QueueError> {
+        Ok(())
+    }
+}
+
+/// Tells a broker and a hook, which is not there, of a customer.
+async fn tell(store: &Store) {
+    client();
+    let store = store.clone().announcing(true);
+    let (app, vault) = ("told".parse::<AppSlug>().unwrap(), Vault::new(&[7; 32]));
+    let order = Order {
+        app: app.clone(),
+        ..order()
+    };
+    apps::create(&store, &order, "Told".to_owned())
+        .await
+        .unwrap();
+    let wanted = NewHook {
+        url: "http://127.0.0.1:1/".to_owned(),
+        kinds: vec!["*".to_owned()],
+        body: HookBody::Full,
+        description: None,
+    };
+    let made = hooks::create(&store, &vault, &order, wanted).await.unwrap();
+    let profile = serde_json::from_value(json!({ "email": "told@example.com" })).unwrap();
+    let told = customers::create(&store, &order, &profile, SameEmail::Refused);
+    let told = told.await.unwrap().customer.id;
+    announce(&store, &Taking, "one", now()).await.unwrap();
+    let deliveries = Deliveries::new(HookSender::new(true).unwrap(), vault, "5d".parse().unwrap());
+    assert_eq!(
+        deliveries.deliver_due(&store, now()).await.unwrap().failed,
+        1
+    );
+    let (id, page) = (made.hook.id.as_str(), Window::Page { number: 1, size: 9 });
+    let listed = hooks::deliveries(&store, &app, id, &DeliveryFilter::default(), &page).await;
+    let listed = listed.unwrap();
+    hooks::resend(&store, &order, id, listed.rows[0].id.as_str())
+        .await
+        .unwrap();
+    let later = now().plus(Duration::from_hours(24 * 40));
+    let kept = "30d".parse().unwrap();
+    retention::remove_changes(&store, kept, later)
+        .await
+        .unwrap();
+    let delete = Deletion::Permanent;
+    customers::delete(&store, &order, &told, delete, &Precondition::None)
+        .await
+        .unwrap();
+    apps::delete(&store, &order).await.unwrap();
 }
 
 #[expect(clippy::too_many_lines, reason = "one use after the other")]
@@ -550,6 +611,7 @@ async fn use_everything(store: &Store) {
     let mut consumer = queue.consumer(Lane::Work);
     assert_eq!(consumer.next_batch(9).await.unwrap().len(), 1);
 
+    tell(store).await;
     bulk_replay::list(store, &app, &page).await.unwrap();
     erasure::carry_on(store, now()).await.unwrap();
     let kept = "1d".parse().unwrap();

@@ -142,6 +142,7 @@ every_queue![
     what_a_killed_process_held_comes_again,
     an_acknowledged_message_is_gone_for_good,
     what_is_acknowledged_out_of_order_takes_nothing_else_with_it,
+    what_is_acknowledged_out_of_order_does_not_wait_for_what_stays_in_hand,
     a_retry_waits_for_its_delay_and_counts_the_attempt,
     a_dead_letter_goes_to_the_lane_failed_with_its_reason,
     a_batch_is_settled_each_message_in_its_own_way,
@@ -272,9 +273,26 @@ async fn what_is_acknowledged_out_of_order_takes_nothing_else_with_it(rig: Rig) 
     let (fourth, second) = (batch.remove(3), batch.remove(1));
     settle(&mut *consumer, batch, &Settlement::Ack).await;
     settle(&mut *consumer, vec![fourth], &Settlement::Ack).await;
+    consumer.finish().await;
     drop((second, consumer));
     let mut after = rig.consumer(Lane::Work);
     assert_eq!(ids(&take(&mut *after, 10).await), ["evt_2"]);
+    assert!(rig.is_empty(&mut *after).await);
+}
+
+async fn what_is_acknowledged_out_of_order_does_not_wait_for_what_stays_in_hand(rig: Rig) {
+    for n in 1..=3 {
+        rig.publish(&format!("evt_{n}")).await;
+    }
+    let mut consumer = rig.consumer(Lane::Work);
+    let mut batch = take_all(&mut *consumer, 3).await;
+    let first = batch.remove(0);
+    settle(&mut *consumer, batch, &Settlement::Ack).await;
+    // It waits for more, and a moment later the others are gone.
+    assert!(rig.is_empty(&mut *consumer).await);
+    drop((first, consumer));
+    let mut after = rig.consumer(Lane::Work);
+    assert_eq!(ids(&take(&mut *after, 10).await), ["evt_1"]);
     assert!(rig.is_empty(&mut *after).await);
 }
 

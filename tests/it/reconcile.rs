@@ -2,6 +2,7 @@
 
 mod command;
 mod crash;
+mod features;
 mod import;
 mod lists;
 mod property;

@@ -150,6 +150,23 @@ async fn wrong_settings_are_named_with_what_would_be_right() {
             "\"0123456789-0123456789-0123456789\"",
             &["quotation marks"],
         ),
+        // As `docker run --env-file` passes them on.
+        ("TOLLGATE_DATA_DIR", "\"/tmp/data\"", &["quotation marks"]),
+        (
+            "STRIPE_PRICE_MAPPING",
+            "'{\"price_1\": [\"acme/tool\"]}'",
+            &["quotation marks"],
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u:hu#sh@db/tollgate",
+            &["in a password write", "`#` as %23"],
+        ),
+        (
+            "AMQP_URL",
+            "amqp://u:hu/sh@broker:5672",
+            &["in a password write", "`/` as %2F"],
+        ),
         (
             "AMQP_URL",
             "amqp://u:hush@broker:5672/",
@@ -380,14 +397,14 @@ async fn a_store_of_a_newer_version_is_named(engine: Engine) {
     let server = TestServer::start(engine).await;
     let settings = server.environment.clone();
     let (place, _) = server.stop_and_keep().await;
-    let newer = "INSERT INTO _sqlx_migrations SELECT 2, description, installed_on, success, \
+    let newer = "INSERT INTO _sqlx_migrations SELECT 99, description, installed_on, success, \
                  checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
     place.run(newer, newer).await;
     let create = ["token", "create", "--name", "me", "--role", "owner"];
     for command in [&["serve"][..], &["migrate"], &["events", "list"], &create] {
         let (good, text) = said(command, settings.clone()).await;
         assert!(!good, "{command:?}: {text}");
-        let words = "made by a newer tollgate: schema 2, this one knows 1";
+        let words = "made by a newer tollgate: schema 99, this one knows 2";
         assert!(text.contains(words), "{command:?}: {text}");
     }
 }

@@ -24,6 +24,7 @@ fn order(now: i64) -> Order {
         app: AppSlug::default_app(),
         actor: Actor::Root,
         now: Timestamp::from_seconds(now).unwrap(),
+        reason: None,
     }
 }
 
@@ -81,7 +82,8 @@ async fn an_act_on_one_customer_costs_few_statements(engine: Engine) {
     }
     // Two of them read the grants by hand: to derive the customer, and for the answer. Two look for
     // others with the customer's address, and one for failed events, which the answer flags.
-    assert_eq!(counts, [11; 4], "suspend, reactivate, freeze, expire");
+    // One asks which hooks want to be told.
+    assert_eq!(counts, [12; 4], "suspend, reactivate, freeze, expire");
 }
 
 async fn a_row_that_cannot_be_read_is_named(engine: Engine) {

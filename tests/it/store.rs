@@ -39,6 +39,7 @@ async fn create(store: &Store, profile: Value) -> Created {
         app: app(),
         actor: Actor::Root,
         now: now(),
+        reason: None,
     };
     customers::create(store, &order, &profile, SameEmail::Refused)
         .await

@@ -150,6 +150,13 @@ pub fn check_plan_id(id: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// True if a plan of this id may be of a feature: of one that a name of the seller's own means, or its id.
+/// <https://docs.stripe.com/api/entitlements/feature/object>
+pub fn may_be_of_feature(id: &str) -> bool {
+    let of_others = ["price_", "prod_", "plan_", "plink_"];
+    !id.contains('/') && !of_others.iter().any(|prefix| id.starts_with(prefix))
+}
+
 impl From<&Item> for Price {
     fn from(item: &Item) -> Self {
         Self {

@@ -138,8 +138,9 @@ fn act_on_refund(
     let (Some(paid), Some(since)) = (payment.paid(), payment.given_back_at()) else {
         return;
     };
-    let all_waived =
-        is_waived(&payment.key) || payment.refunds.iter().all(|refund| is_waived(refund.key));
+    // By the refunds' own keys: Paddle's dispute has the key of its payment, and whoever waived that
+    // has not waived what is given back later.
+    let all_waived = payment.refunds.iter().all(|refund| is_waived(refund.key));
     if policy.on_full_refund != OnFullRefund::Expire || all_waived {
         return;
     }

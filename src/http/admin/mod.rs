@@ -19,7 +19,10 @@ mod events;
 mod explain;
 mod export;
 mod flags;
+mod hook_deliveries;
+mod hooks;
 mod licenses;
+pub(crate) mod lines;
 mod operations;
 mod packages;
 mod pauses;
@@ -77,6 +80,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(pauses::router())
         .merge(secrets::router())
         .merge(api_keys::router())
+        .merge(hooks::router())
+        .merge(hook_deliveries::router())
         .merge(refetches::router())
         .merge(admin_tokens::router())
         .merge(constraints::router());

@@ -137,6 +137,7 @@ impl From<Reconcile> for ReconcileView {
             repaired,
             unmapped,
             requests: _,
+            features_asked_at: _,
         } = it.found;
         let tally = |it: Tally| TallyView {
             read: it.read,

@@ -154,7 +154,7 @@ impl From<Replayable> for BulkPreviewView {
 /// A replay of many events.
 #[derive(Serialize, ToSchema)]
 #[schema(as = BulkReplay)]
-struct BulkReplayView {
+pub(super) struct BulkReplayView {
     #[schema(examples("rpl_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     id: String,
     #[schema(schema_with = words::replay_status)]

@@ -93,7 +93,6 @@ impl Filters for TimelineQuery {
             kind: field_errors.note(word_of("kind", self.kind)).flatten(),
             since: since.and_then(|it| field_errors.note(it)),
             until: until.and_then(|it| field_errors.note(it)),
-            most: None,
         }
     }
 }

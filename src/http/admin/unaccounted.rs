@@ -32,7 +32,7 @@ pub(super) struct UnaccountedView {
 }
 
 impl UnaccountedView {
-    fn of(found: Unaccounted, now: Timestamp) -> Self {
+    pub(super) fn of(found: Unaccounted, now: Timestamp) -> Self {
         let event = found.event;
         Self {
             id: event.id,

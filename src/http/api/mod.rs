@@ -33,6 +33,7 @@ pub(super) fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
         app,
         actor: admin.actor.clone(),
         now: state.clock.now(),
+        reason: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use axum::routing::get;
 
 use super::customers::name_of;
@@ -12,9 +12,11 @@ use super::form::Form;
 use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
+use super::undo::{Back, done_to};
 use super::visitor::Visitor;
 use super::when;
 use crate::domain::customer::act::FreezeOrder;
+use crate::domain::customer::row::{AdminHold, Customer};
 use crate::domain::precondition::Precondition;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
@@ -32,7 +34,6 @@ struct Words {
     title: &'static str,
     button: &'static str,
     meaning: &'static str,
-    takes_reason: bool,
 }
 
 const ACTS: [Words; 4] = [
@@ -41,38 +42,29 @@ const ACTS: [Words; 4] = [
         title: "Suspend",
         button: "Suspend",
         meaning: "Nothing can be installed until an admin lifts it, whatever is paid.",
-        takes_reason: true,
     },
     Words {
         act: "reactivate",
         title: "Reactivate",
         button: "Reactivate",
         meaning: "Lifts the hold of an admin. Against the verdict of billing it is a courtesy, until billing has something new to say.",
-        takes_reason: false,
     },
     Words {
         act: "freeze",
         title: "Freeze",
         button: "Freeze",
         meaning: "What was released by then can still be installed, newer versions cannot.",
-        takes_reason: false,
     },
     Words {
         act: "expire",
         title: "Expire",
         button: "Expire",
         meaning: "Ends the access until an admin lifts it, whatever is paid.",
-        takes_reason: true,
     },
 ];
 
 fn words_of(act: &str) -> Option<&'static Words> {
     ACTS.iter().find(|words| words.act == act)
-}
-
-/// The act that undoes another one, on a customer who was active and held by nobody before.
-pub(super) fn undo_of(done: &str) -> Option<&'static str> {
-    matches!(done, "suspend" | "freeze" | "expire").then_some("reactivate")
 }
 
 #[derive(Template)]
@@ -83,6 +75,7 @@ struct Page {
     name: String,
     words: &'static Words,
     at: String,
+    reason: String,
     effect: Effect,
 }
 
@@ -108,6 +101,7 @@ async fn ask(
         name,
         words,
         at: asked.own("at").unwrap_or_default(),
+        reason: asked.own("reason").unwrap_or_default(),
         effect: Effect::between(&before, &after),
     };
     Ok(render(&page)?)
@@ -130,22 +124,41 @@ fn act_of(words: &Words, reason: Option<String>, at: Option<Timestamp>) -> Act {
 async fn act(
     State(state): State<AppState>,
     Path((id, act)): Path<(String, String)>,
-    Form { visitor, fields }: Form,
+    form: Form,
 ) -> Result<Response, Refusal> {
     let Some(words) = words_of(&act) else {
         return Err(Refusal::no_such_page());
     };
     let id = customer_id(&id)?;
-    let (store, order) = (&state.store, visitor.order(&state));
-    let reason = fields.line("reason")?;
-    let at = date(fields.get("at"))?;
+    let (store, order) = (&state.store, form.order(&state)?);
+    let at = date(form.fields.get("at"))?;
     let before = customers::find(store, &order.app, Named::Id(&id), order.now).await?;
     let only_if = Precondition::None;
+    let reason = order.reason.clone();
     let done = customers::act(store, &order, &id, act_of(words, reason, at), &only_if).await?;
-    // Undoing leads back exactly there only from where no hold was.
-    let was_free = before.customer.hold.is_none() && before.customer.derived.holds.is_empty();
-    let undo = if was_free { "&undo=1" } else { "" };
     let said = if done.changed { words.act } else { "unchanged" };
-    let target = format!("/console/customers/{id}?done={said}{undo}");
-    Ok(Redirect::to(&target).into_response())
+    let back = done.changed.then(|| back_to(words, &before.customer));
+    Ok(done_to(&id, said, back.flatten()))
+}
+
+/// What leads back to where a customer was before an act.
+fn back_to(done: &Words, before: &Customer) -> Option<Back> {
+    let with_reason = |word, reason: &Option<String>| {
+        let back = Back::new(word);
+        match reason {
+            Some(reason) => back.with("reason", reason),
+            None => back,
+        }
+    };
+    match &before.hold {
+        Some(AdminHold::Suspended { reason, .. }) => Some(with_reason("suspend", reason)),
+        Some(AdminHold::Expired { reason, .. }) => Some(with_reason("expire", reason)),
+        Some(AdminHold::Frozen {
+            at, versions: None, ..
+        }) => Some(Back::new("freeze").with("at", at.to_string())),
+        // Reactivating leads back exactly there only from where no hold was.
+        None if done.act != "reactivate" && before.derived.holds.is_empty() => Some(Back::new("1")),
+        // No form says versions.
+        Some(AdminHold::Frozen { .. }) | None => None,
+    }
 }

@@ -94,7 +94,6 @@ struct IssuedPage {
 
 async fn issue(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
     let Form { visitor, fields } = form.of_owner()?;
-    let name = fields.line("name")?;
     let days = match fields.get("days") {
         Some(_) => Some(fields.parse::<u32>("days")?),
         None => None,
@@ -106,7 +105,7 @@ async fn issue(State(state): State<AppState>, form: Form) -> Result<Response, Re
     // A token of one app makes only such tokens.
     let is_for_all = fields.get("all_apps").is_some() && visitor.sees_all_apps;
     let wanted = AdminTokenOrder {
-        name: name.ok_or_else(|| ApiError::invalid_field("name", "must be filled in"))?,
+        name: fields.need_line("name")?,
         role: fields.parse::<Role>("role")?,
         app: (!is_for_all).then(|| visitor.app.clone()),
         expires_in_days: days,

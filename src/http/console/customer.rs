@@ -14,6 +14,7 @@ use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
 use super::timeline::Line;
+use super::undo::{self, Undo};
 use super::visitor::Visitor;
 use super::when::When;
 use super::words::Badge;
@@ -23,12 +24,13 @@ use crate::http::api::customer_id;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::access::{Question, check_customer};
 use crate::pipeline::explain::explain;
-use crate::pipeline::timeline::{self, TimelineFilter, TimelineKind};
+use crate::pipeline::timeline::TimelineKind;
+use crate::pipeline::timeline_part::part_of;
 use crate::pipeline::{customers, licenses, tokens};
 use crate::store::Window;
 
 /// Lines of a timeline at once.
-const LINES: usize = 50;
+const LINES: u32 = 50;
 
 /// Most licences that are shown.
 const LICENSES: u32 = 50;
@@ -49,7 +51,7 @@ struct Page {
     since: When,
     is_deleted: bool,
     is_held: bool,
-    undo: Option<&'static str>,
+    undo: Option<Undo>,
     summary: Vec<String>,
     failures: u64,
     next: Vec<StepRow>,
@@ -128,8 +130,7 @@ async fn show(
     let answer = answer(&state, &visitor, &id, &asked).await?;
     let mut frame = Frame::new(&visitor, "customers", name_of(&customer));
     frame.notice = asked.get("done").and_then(notice);
-    let may_undo = frame.may_act && frame.notice.is_some() && asked.get("undo").is_some();
-    let undo = asked.get("done").filter(|_| may_undo);
+    let may_undo = frame.may_act && frame.notice.is_some();
     let page = Page {
         id: id.to_string(),
         name: name_of(&customer),
@@ -139,7 +140,7 @@ async fn show(
         since: When(customer.status_since),
         is_deleted: customer.deleted_at.is_some(),
         is_held: customer.hold.is_some() || customer.derived.status.as_str() != "active",
-        undo: undo.and_then(super::acts::undo_of),
+        undo: may_undo.then(|| undo::of(&id, &asked)).flatten(),
         summary,
         failures,
         next: next
@@ -165,6 +166,8 @@ async fn show(
 
 fn kinds(asked: &Asked) -> Vec<(String, &'static str, bool)> {
     let current = asked.get("kind");
+    let mut asked = asked.clone();
+    asked.remove("before");
     let words = TimelineKind::WORDS.into_iter().map(Some);
     let all = std::iter::once(None).chain(words);
     all.map(|word| {
@@ -174,32 +177,24 @@ fn kinds(asked: &Asked) -> Vec<(String, &'static str, bool)> {
     .collect()
 }
 
-/// The newest lines of the timeline, and the link to those before.
+/// A part of the timeline, and the link to the next one.
 async fn lines(
     state: &AppState,
     visitor: &Visitor,
     id: &CustomerId,
     asked: &Asked,
 ) -> Result<(Vec<Line>, Option<String>), ApiError> {
+    let (store, app) = (&state.store, &visitor.app);
     let kind = asked.get("kind").and_then(|word| word.parse().ok());
-    let before = (asked.page() as usize - 1).saturating_mul(LINES);
-    let wanted = before.saturating_add(LINES);
-    let filter = TimelineFilter {
-        kind,
-        // Without a kind, the newest lines are among the newest of each source. One more says whether
-        // there are more.
-        most: kind
-            .is_none()
-            .then(|| u32::try_from(wanted + 1).unwrap_or(timeline::MOST)),
-        ..TimelineFilter::default()
-    };
-    let found = timeline::list_of(&state.store, &visitor.app, id, &filter).await?;
-    let more = (found.len() > wanted).then(|| {
-        let next = asked.with("page", Some(&(asked.page() + 1).to_string()));
-        format!("{next}#timeline")
+    // An address that was made up leads to the newest.
+    let place = asked.get("before").and_then(|text| text.parse().ok());
+    let place = place.unwrap_or_default();
+    let part = part_of(store, app, id, kind, place, LINES).await?;
+    let next = part.next.map(|next| {
+        let link = asked.with("before", Some(&next.to_string()));
+        format!("{link}#timeline")
     });
-    let some = found.into_iter().skip(before).take(LINES);
-    Ok((some.map(Line::from).collect(), more))
+    Ok((part.entries.into_iter().map(Line::from).collect(), next))
 }
 
 /// What Composer would get.

@@ -8,6 +8,7 @@ use crate::domain::access::token::CustomerToken;
 use crate::domain::customer::explain::{SourceCause, Step};
 use crate::domain::customer::row::Customer;
 use crate::domain::time::Timestamp;
+use crate::http::input::written;
 use crate::pipeline::customers::{CustomerDetails, LinkedAccount};
 use crate::pipeline::licenses::LicensePage;
 
@@ -76,6 +77,8 @@ impl From<SourceCause> for SourceRow {
 
 /// A package that the customer has.
 pub(super) struct GrantRow {
+    /// The query of a page that is about it.
+    pub(super) query: String,
     pub(super) package: String,
     pub(super) constraint: String,
     pub(super) until: Option<When>,
@@ -90,7 +93,9 @@ impl From<LiveGrant> for GrantRow {
             GrantSource::Hand { expires_at, .. } => ("by hand".to_owned(), true, expires_at),
             GrantSource::Plan { price, .. } => (price, false, None),
         };
+        let query = [("package".to_owned(), live.grant.package.clone())];
         Self {
+            query: format!("?{}", written(&query).query().unwrap_or_default()),
             package: live.grant.package,
             constraint: live.grant.constraint,
             until: live.until.map(When),
@@ -114,12 +119,24 @@ pub(super) struct AccountRow {
     pub(super) is_test: bool,
     pub(super) email: String,
     pub(super) tie: &'static str,
+    /// The query of a page that is about it.
+    pub(super) query: String,
 }
 
 impl From<LinkedAccount> for AccountRow {
     fn from(linked: LinkedAccount) -> Self {
         let LinkedAccount { account, tie } = linked;
+        let scope = &account.key.scope;
+        let mode = if scope.livemode { "live" } else { "test" };
+        let mut query = vec![
+            ("account".to_owned(), account.key.id.clone()),
+            ("provider".to_owned(), scope.provider.to_string()),
+            ("mode".to_owned(), mode.to_owned()),
+        ];
+        let connected = scope.connected.clone();
+        query.extend(connected.map(|it| ("connected".to_owned(), it)));
         Self {
+            query: format!("?{}", written(&query).query().unwrap_or_default()),
             provider: account.key.scope.provider.to_string(),
             is_test: !account.key.scope.livemode,
             email: account.history.contact().email.unwrap_or_default(),
@@ -176,11 +193,7 @@ impl LicenseRow {
         let rows = part.rows.into_iter().map(|sealed| {
             let license: License = sealed.license;
             let code = license.judge(customer, &plans, now);
-            let state = if code.is_valid() {
-                Badge::new("valid", "good")
-            } else {
-                Badge::new(code.as_str(), "warn")
-            };
+            let state = Badge::validity(code);
             Self {
                 activations: activations.get(&license.id).copied().unwrap_or_default(),
                 expires_at: license.expires_at.map(When),

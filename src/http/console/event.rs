@@ -182,8 +182,14 @@ fn object_of(payload: &str) -> Option<String> {
     id.as_str().map(str::to_owned)
 }
 
+/// The most bytes of a body that is laid out: four times as many as a webhook may have.
+const LAID_MAX: usize = 4 << 20;
+
 /// Lays a body out for reading. Only blanks change: numbers of any size stay as they were sent, which
 /// a reader of JSON would round.
+///
+/// A body that would become too long by it stays as it is: lists in each other, of two letters each, are
+/// indented by as many blanks as there are lists around them.
 fn indented(body: &str) -> String {
     if serde_json::from_str::<&RawValue>(body).is_err() {
         return body.to_owned();
@@ -196,6 +202,9 @@ fn indented(body: &str) -> String {
     };
     let mut rest = body.chars().peekable();
     while let Some(letter) = rest.next() {
+        if laid.len() > LAID_MAX {
+            return body.to_owned();
+        }
         if in_text {
             laid.push(letter);
             in_text = is_escaped || letter != '"';
@@ -325,5 +334,13 @@ mod tests {
                         \"l\": [\n    1,\n    []\n  ],\n  \"s\": \"x: y, z\"\n}";
         assert_eq!(laid, expected);
         assert_eq!(indented("not JSON"), "not JSON");
+    }
+
+    #[test]
+    fn lists_in_each_other_make_no_page_of_gigabytes() {
+        let deep = |lists: usize| format!("{}{}", "[".repeat(lists), "]".repeat(lists));
+        assert!(indented(&deep(100)).contains('\n'));
+        let body = deep(400_000);
+        assert_eq!(indented(&body), body);
     }
 }

@@ -11,14 +11,22 @@ use axum::http::request::Parts;
 
 use super::refusal::Refusal;
 use super::visitor::Visitor;
+use super::when;
 use crate::domain::role::Role;
+use crate::domain::time::Timestamp;
 use crate::domain::validate;
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::input::{pairs_of, read_body};
 use crate::http::{ApiError, AppState, auth};
+use crate::pipeline::order::Order;
 
 /// The largest form, in bytes: a webhook secret, a reason, a list of packages.
 const LARGEST: usize = 64 * 1024;
+
+/// Refuses a field, or a parameter of a page with a form, that must be filled in.
+pub(super) fn missing(name: &str) -> ApiError {
+    ApiError::invalid_field(name, "must be filled in")
+}
 
 /// The fields of a form, in their order.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +46,7 @@ impl Fields {
     /// # Errors
     /// 422 with the field.
     pub(super) fn need(&self, name: &str) -> Result<&str, ApiError> {
-        self.get(name)
-            .ok_or_else(|| ApiError::invalid_field(name, "must be filled in"))
+        self.get(name).ok_or_else(|| missing(name))
     }
 
     /// Returns a field of one line for people, such as a reason.
@@ -52,6 +59,30 @@ impl Fields {
         let line = text.and_then(|it| errors.note(checked(name, validate::line(it))));
         errors.into_result()?;
         Ok(line)
+    }
+
+    /// Returns a field of one line that must be filled in.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn need_line(&self, name: &str) -> Result<String, ApiError> {
+        self.line(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// Returns the field `expires_at`, which may be empty, and is in the future otherwise.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn expires_at(&self, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+        const NAME: &str = "expires_at";
+        let Some(text) = self.get(NAME) else {
+            return Ok(None);
+        };
+        let at = when::parse(NAME, text)?;
+        if at <= now {
+            return Err(ApiError::invalid_field(NAME, "must be in the future"));
+        }
+        Ok(Some(at))
     }
 
     /// Returns a field that must parse.
@@ -84,6 +115,17 @@ impl Form {
     pub(super) fn of_owner(self) -> Result<Self, ApiError> {
         self.visitor.admin.require(Role::Owner)?;
         Ok(self)
+    }
+
+    /// The order of an act, with the reason that the form gives.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn order(&self, state: &AppState) -> Result<Order, ApiError> {
+        Ok(Order {
+            reason: self.fields.line("reason")?,
+            ..self.visitor.order(state)
+        })
     }
 }
 

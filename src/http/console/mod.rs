@@ -10,10 +10,12 @@
 //! session ([`session`]), a role that allows it, the session's own token in the form, and a request
 //! that the browser says comes from a page of ours ([`form`]).
 
+mod accounts;
 mod acts;
 mod admins;
 mod assets;
 mod audit;
+mod confirm;
 mod customer;
 mod customer_view;
 mod customers;
@@ -25,8 +27,15 @@ mod event_row;
 mod events;
 mod flags;
 mod form;
-mod holdings;
+mod grants;
+mod hook_acts;
+mod hooks;
+mod issued;
+mod latency;
+mod license_act;
+mod licenses;
 mod overview;
+mod package_acts;
 mod packages;
 mod page;
 mod pauses;
@@ -41,6 +50,8 @@ mod session;
 mod sign_in;
 mod test_event;
 mod timeline;
+mod tokens;
+mod undo;
 mod visitor;
 mod when;
 mod words;
@@ -81,18 +92,26 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(customers::router())
         .merge(customer::router())
         .merge(acts::router())
-        .merge(holdings::router())
+        .merge(grants::router())
+        .merge(accounts::router())
+        .merge(tokens::router())
+        .merge(licenses::router())
+        .merge(license_act::router())
         .merge(events::router())
         .merge(event::router())
         .merge(replays::router())
         .merge(flags::router())
         .merge(overview::router())
+        .merge(latency::router())
         .merge(pauses::router())
         .merge(policy::router())
         .merge(plans::router())
         .merge(packages::router())
+        .merge(package_acts::router())
         .merge(endpoints::router())
         .merge(test_event::router())
+        .merge(hooks::router())
+        .merge(hook_acts::router())
         .merge(reconciles::router())
         .merge(audit::router())
         .merge(admins::router())

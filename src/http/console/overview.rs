@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::days::{Days, RefusedRow, tone};
+use super::latency::Times;
 use super::page::{Frame, render};
 use super::pauses::{self, PauseLine};
 use super::query::Asked;
@@ -105,6 +106,7 @@ struct Compared {
 struct Page {
     frame: Frame,
     figures: Figures,
+    times: Times,
     poll: u32,
 }
 
@@ -148,9 +150,11 @@ async fn show(
     }
     let mut frame = Frame::new(&visitor, "overview", "Overview");
     frame.notice = pauses::notice(asked.get("done"));
+    let times = Times::of(&state, &visitor.app, state.clock.now()).await?;
     Ok(render(&Page {
         frame,
         figures,
+        times,
         poll,
     })?)
 }

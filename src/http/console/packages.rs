@@ -10,6 +10,7 @@ use super::form::Form;
 use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
+use super::undo::queried_with;
 use super::visitor::Visitor;
 use super::when::{self, When};
 use crate::http::AppState;
@@ -26,7 +27,10 @@ struct Page {
     frame: Frame,
     packages: Vec<(String, String, i64, &'static str)>,
     asked: Option<String>,
-    releases: Vec<(String, When, String)>,
+    version: String,
+    released_at: String,
+    undo: Option<String>,
+    releases: Vec<(String, When, String, String)>,
 }
 
 async fn list(
@@ -56,23 +60,47 @@ async fn list(
         Some("add") => {
             Some("Named. It counts at once for whoever may have what was released by then.")
         }
+        Some("declare") => Some("Declared. Its versions are read so from now on."),
+        Some("remove") => Some("Taken back. It counts for nobody any more."),
+        Some("unchanged") => Some("That was so already; nothing changed."),
         _ => None,
     };
+    let may_undo = frame.may_act && frame.notice.is_some();
+    let undo = asked.get("undo").filter(|_| may_undo);
+    let undo = undo.and_then(|word| match word {
+        "declare" => Some(format!("/console/packages/declare{}", queried_with(&asked))),
+        "name" => Some(format!("/console/packages{}#new", queried_with(&asked))),
+        _ => None,
+    });
+    let removing = |version: &str| {
+        let package = asked.own("package").unwrap_or_default();
+        let query = [
+            ("package".to_owned(), package),
+            ("version".to_owned(), version.to_owned()),
+        ];
+        let query = crate::http::input::written(&query);
+        let query = query.query().unwrap_or_default();
+        format!("/console/packages/remove?{query}")
+    };
     let page = Page {
+        version: asked.own("version").unwrap_or_default(),
+        released_at: asked.own("released_at").unwrap_or_default(),
+        undo,
         frame,
         packages: rows.collect(),
         asked: asked.own("package"),
         releases: releases
-            .map(|(at, version, reference)| (version, When(at), reference))
+            .map(|(at, version, reference)| {
+                let link = removing(&version);
+                (version, When(at), reference, link)
+            })
             .collect(),
     };
     Ok(render(&page)?)
 }
 
-async fn announce(
-    State(state): State<AppState>,
-    Form { visitor, fields }: Form,
-) -> Result<Response, Refusal> {
+async fn announce(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
+    let (order, fields) = (form.order(&state)?, form.fields);
     let package = fields.need("package")?.to_owned();
     let at = fields
         .get("released_at")
@@ -83,7 +111,6 @@ async fn announce(
         released_at: at.transpose()?,
         reference: None,
     };
-    let order = visitor.order(&state);
     releases::add(&state.store, &order, package.clone(), vec![release]).await?;
     let query = [
         ("package".to_owned(), package),

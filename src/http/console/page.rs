@@ -67,6 +67,7 @@ const MENU: &[(&str, &str)] = &[
     ("plans", "Plans"),
     ("packages", "Packages"),
     ("endpoints", "Endpoints"),
+    ("hooks", "Hooks"),
     ("reconciles", "Reconcile"),
     ("audit", "Audit"),
     ("admins", "Admins"),

@@ -37,6 +37,11 @@ impl Asked {
         id.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))
     }
 
+    /// Takes a parameter away.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.retain(|(known, _)| known != name);
+    }
+
     /// Sets a parameter.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.0.retain(|(known, _)| known != name);

@@ -47,6 +47,7 @@ impl Visitor {
             app: self.app.clone(),
             actor: self.admin.actor.clone(),
             now: state.clock.now(),
+            reason: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Times as people read them.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 use crate::http::ApiError;
@@ -39,6 +40,17 @@ pub(super) fn from_now(at: Timestamp, now: Timestamp) -> String {
         format!("in {count} {unit}{s}")
     } else {
         format!("{count} {unit}{s} ago")
+    }
+}
+
+/// A length of time in the unit that fits, such as "340 ms" or "3 minutes".
+pub(super) fn span(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} minutes", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} hours", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::access::license::LicenseCode;
 use crate::domain::customer::explain::{SourceCause, Uncounted};
 use crate::domain::event::EventOutcome;
 
@@ -60,6 +61,15 @@ impl Badge {
             _ => "",
         };
         Self { word, tone }
+    }
+
+    /// Whether a licence is valid.
+    pub(super) fn validity(code: LicenseCode) -> Self {
+        if code.is_valid() {
+            Self::new("valid", "good")
+        } else {
+            Self::new(code.as_str(), "warn")
+        }
     }
 
     /// The answer to an access check.

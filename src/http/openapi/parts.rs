@@ -46,6 +46,16 @@ const PARTS: &[(&str, &str, &str)] = &[
         "lic_01939f1bf0007cc8a4d0b1c2d3e4f506",
     ),
     (
+        "hooks/{id}",
+        "The id of the hook.",
+        "hook_01939f1bf0007cc8a4d0b1c2d3e4f506",
+    ),
+    (
+        "{delivery}",
+        "The id of the delivery.",
+        "dlv_01939f1bf0007cc8a4d0b1c2d3e4f506",
+    ),
+    (
         "flags/{id}",
         "The id of the flag.",
         "flag_MTg4N2Q5ZjFiZjAwMDdjYzp1bmxpbmtlZDpkaXNwdXRlOnN0cmlwZTpsaXZlOjpkcF8xOmRwXzE",

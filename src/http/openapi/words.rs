@@ -14,6 +14,7 @@ use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::{Hold, Status};
 use crate::domain::customer::source::SourceKind;
 use crate::domain::event::EventOutcome;
+use crate::domain::hook::{DeliveryState, HookBody, HookStatus};
 use crate::domain::identity::register::Tie;
 use crate::domain::mode::Mode;
 use crate::domain::operation::OPERATIONS;
@@ -43,6 +44,21 @@ fn one_of_or_null<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object 
 /// An operation that the audit names.
 pub(in crate::http) fn operation() -> Object {
     one_of(OPERATIONS)
+}
+
+/// What the bodies of a hook hold.
+pub(in crate::http) fn hook_body() -> Object {
+    one_of(HookBody::WORDS)
+}
+
+/// Whether a hook is delivered to.
+pub(in crate::http) fn hook_status() -> Object {
+    one_of(HookStatus::WORDS)
+}
+
+/// How a delivery stands.
+pub(in crate::http) fn delivery_state() -> Object {
+    one_of(DeliveryState::WORDS)
 }
 
 /// When a provider is asked about an object.

@@ -61,6 +61,7 @@ async fn rotate(
         app: link.app,
         actor: Actor::Customer,
         now: state.clock.now(),
+        reason: None,
     };
     let issued = tokens::rotate(&state.store, &order, &link.customer, &token, overlap).await?;
     let text = issued.text.expose().to_owned();

@@ -30,6 +30,7 @@ pub(super) const fn seen_by_repository(app: AppSlug, now: Timestamp) -> Order {
         app,
         actor: Actor::Repository,
         now,
+        reason: None,
     }
 }
 
@@ -41,7 +42,9 @@ pub(super) async fn record(
     package: &str,
     found: &Found,
 ) -> Result<usize, StoreError> {
-    let Order { app, actor, now } = order;
+    let Order {
+        app, actor, now, ..
+    } = order;
     let recorded: Option<Vec<Recorded>> = match actor {
         Actor::Repository => {
             let files = found.files.iter();

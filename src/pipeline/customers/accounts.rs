@@ -129,27 +129,45 @@ pub async fn part_account(
     id: &CustomerId,
     name: &AccountName,
 ) -> Result<Acted, CustomerError> {
-    let own = CustomerId::from_uuid(random::uuid(order.now)?);
     let mut tx = store.begin_in(&order.app).await?;
-    living(&mut tx, &order.app, id).await?;
-    let mut known = known(&mut tx, &order.app, name).await?;
+    let acted = part_in(&mut tx, order, id, name).await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// Shows what [`part_account`] would do, and does nothing: the transaction is never committed.
+///
+/// # Errors
+/// As those of [`part_account`].
+pub async fn preview_part(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    name: &AccountName,
+) -> Result<Acted, CustomerError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    part_in(&mut tx, order, id, name).await
+}
+
+async fn part_in(
+    tx: &mut Tx,
+    order: &Order,
+    id: &CustomerId,
+    name: &AccountName,
+) -> Result<Acted, CustomerError> {
+    let own = CustomerId::from_uuid(random::uuid(order.now)?);
+    living(tx, &order.app, id).await?;
+    let mut known = known(tx, &order.app, name).await?;
     known.retain(|(_, customer)| customer.as_ref() == Some(id));
     let account = one_of(&known)?.ok_or(NOT_LINKED)?;
     let lookup_keys = lookup_keys_of(id, &account);
-    let acted = act_in(
-        &mut tx,
-        order,
-        id,
-        &lookup_keys,
-        "part_account",
-        |working_set| working_set.part_account(&account, id, order.now, &mut || own.clone()),
-    );
-    let acted = acted.await.map_err(|error| match error {
+    let acted = act_in(tx, order, id, &lookup_keys, "part_account", |working_set| {
+        working_set.part_account(&account, id, order.now, &mut || own.clone())
+    });
+    acted.await.map_err(|error| match error {
         CustomerError::Act(ActError::UnknownAccount) => NOT_LINKED,
         error => error,
-    })?;
-    tx.commit().await?;
-    Ok(acted)
+    })
 }
 
 const NOT_LINKED: CustomerError = CustomerError::NoAccount {

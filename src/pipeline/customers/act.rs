@@ -31,7 +31,9 @@ pub(super) async fn act_in(
     let difference = act(&mut working_set)?;
     let has_effect = !working_set.changed.customers.is_empty();
     let made = owed_licenses::save(tx, &order.app, &working_set, order.now).await?;
-    let mut entries = audit_entries(&order.app, &order.actor, &difference, order.now);
+    let entries = audit_entries(&order.app, &order.actor, &difference, order.now);
+    let entries = entries.into_iter().map(|entry| order.with_reason(entry));
+    let mut entries: Vec<_> = entries.collect();
     if has_effect && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
         let details = json!({"from": before, "to": hold_of(&working_set, id)});

@@ -14,7 +14,7 @@ mod orders;
 mod taken;
 
 pub use accounts::{
-    AccountName, LinkedAccount, accounts, link_account, part_account, preview_link,
+    AccountName, LinkedAccount, accounts, link_account, part_account, preview_link, preview_part,
 };
 pub(super) use act::lookup_keys_of;
 pub use change::{act, delete, preview, update};

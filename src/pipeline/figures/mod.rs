@@ -20,6 +20,7 @@ use crate::metrics::Reading;
 use crate::provider;
 use crate::queue::rabbitmq::QueueWatch;
 use crate::queue::{Depths, Lane, Publisher};
+use crate::store::change::ChangeBacklog;
 use crate::store::reconcile::Reconcile;
 use crate::store::{
     AcknowledgedWaiting, DueTimers, LaneBacklog, PausedApp, PoolUse, Store, StoreError,
@@ -61,9 +62,12 @@ struct InStore {
     timers: DueTimers,
     open_replays: u64,
     refetches: Vec<(Provider, u64)>,
+    silent: Vec<(Provider, u64)>,
     acknowledged: AcknowledgedWaiting,
     reconciles: Vec<Reconcile>,
     paused: Vec<PausedApp>,
+    changes: ChangeBacklog,
+    deliveries: ChangeBacklog,
 }
 
 impl Figures {
@@ -212,9 +216,12 @@ impl InStore {
             timers: tx.backlog_of_timers(now).await?,
             open_replays: tx.backlog_of_replays().await?,
             refetches: tx.refetch_count().await?,
+            silent: tx.receipt_count_silent(now).await?,
             acknowledged: acknowledged::waiting(&mut tx, None, now).await?,
             reconciles: tx.reconcile_latest(None).await?,
             paused: tx.pause_list(None).await?,
+            changes: tx.change_backlog().await?,
+            deliveries: tx.delivery_backlog().await?,
             ..Self::default()
         };
         if with_queue {
@@ -238,14 +245,24 @@ impl InStore {
             names::REPLAYS.counts(self.open_replays),
             names::PAUSED.counts(u64::try_from(self.paused.len()).unwrap_or(u64::MAX)),
             names::PAUSED_MESSAGES.counts(self.paused.iter().map(|it| it.waiting).sum()),
+            names::CHANGES.counts(self.changes.waiting),
+            names::CHANGES_AGE.is(seconds_since(self.changes.oldest, now)),
+            names::DELIVERIES.counts(self.deliveries.waiting),
+            names::DELIVERIES_AGE.is(seconds_since(self.deliveries.oldest, now)),
             names::UNACCOUNTED.counts(unaccounted),
             names::UNACCOUNTED_AGE.is(seconds_since(waiting.oldest, now)),
         ];
-        for provider in provider::names() {
-            let mut counted = self.refetches.iter().filter(|(it, _)| *it == provider);
-            let waiting = counted.next().map_or(0, |(_, waiting)| *waiting);
-            let name = provider::known_names(provider, "").0;
-            read.push(names::REFETCHES.counts(waiting).of("provider", name));
+        // All of one figure together, as the format wants it.
+        for (figure, counts) in [
+            (names::REFETCHES, &self.refetches),
+            (names::SILENT, &self.silent),
+        ] {
+            for provider in provider::names() {
+                let mut counted = counts.iter().filter(|(it, _)| *it == provider);
+                let count = counted.next().map_or(0, |(_, count)| *count);
+                let name = provider::known_names(provider, "").0;
+                read.push(figure.counts(count).of("provider", name));
+            }
         }
         read
     }

@@ -69,9 +69,35 @@ pub(super) const RECONCILED: &Figure = &Figure::gauge(
     "Age of the oldest of the last comparisons with a provider that read everything, of all apps",
 );
 
+pub(super) const SILENT: &Figure = &Figure::gauge(
+    "endpoints_silent",
+    "Endpoints of all apps to which a provider has sent nothing for as long as the settings allow, the \
+     same in every process",
+);
+
 pub(super) const REFETCHES: &Figure = &Figure::gauge(
     "refetches_waiting",
     "Objects that a provider is to be asked about, the same in every process",
+);
+
+pub(super) const CHANGES: &Figure = &Figure::gauge(
+    "changes_unpublished",
+    "Changes in the store that the broker is to be told of, the same in every process",
+);
+
+pub(super) const CHANGES_AGE: &Figure = &Figure::gauge(
+    "changes_oldest_unpublished_age_seconds",
+    "Age of the oldest change that the broker was not told of",
+);
+
+pub(super) const DELIVERIES: &Figure = &Figure::gauge(
+    "hook_deliveries_waiting",
+    "Deliveries to hooks that wait for their first or next try, the same in every process",
+);
+
+pub(super) const DELIVERIES_AGE: &Figure = &Figure::gauge(
+    "hook_deliveries_oldest_age_seconds",
+    "Age of the oldest delivery to a hook that waits",
 );
 
 pub(super) const UNACCOUNTED: &Figure = &Figure::gauge(

@@ -65,8 +65,8 @@ fn known() -> String {
 pub struct Table<R: Read> {
     reader: Reader<Lines<Chain<Cursor<Vec<u8>>, R>>>,
     record: ByteRecord,
-    /// For each column of the file, its place in [`Column::ALL`].
-    columns: Vec<usize>,
+    /// For each column of the file, its place in [`Column::ALL`]; of one without a name there is none.
+    columns: Vec<Option<usize>>,
 }
 
 impl<R: Read> Table<R> {
@@ -120,10 +120,14 @@ impl<R: Read> Table<R> {
         reason = "an iterator over results of results would read worse"
     )]
     pub fn next(&mut self) -> Result<Option<Result<Line, Vec<Fault>>>, TableError> {
-        let Some(number) = read_record(&mut self.reader, &mut self.record)? else {
-            return Ok(None);
-        };
-        Ok(Some(self.line(number)))
+        while let Some(number) = read_record(&mut self.reader, &mut self.record)? {
+            // Spreadsheets end with lines of nothing but separators.
+            let is_blank = self.record.iter().all(|it| it.trim_ascii().is_empty());
+            if !is_blank {
+                return Ok(Some(self.line(number)));
+            }
+        }
+        Ok(None)
     }
 
     fn line(&self, number: u64) -> Result<Line, Vec<Fault>> {
@@ -138,7 +142,17 @@ impl<R: Read> Table<R> {
         }
         let mut values: [Option<String>; 10] = Default::default();
         let mut faults = Vec::new();
-        for (value, &place) in self.record.iter().zip(&self.columns) {
+        for (index, (value, place)) in self.record.iter().zip(&self.columns).enumerate() {
+            let Some(place) = *place else {
+                if !value.trim_ascii().is_empty() {
+                    faults.push(Fault {
+                        line: number,
+                        column: None,
+                        message: format!("has a value in column {}, which has no name", index + 1),
+                    });
+                }
+                continue;
+            };
             match str::from_utf8(value) {
                 Ok(text) => {
                     let text = text.trim();
@@ -168,22 +182,32 @@ fn found_delimiter(head: &[u8]) -> u8 {
     *b"\t;,".iter().max_by_key(|it| count(it)).unwrap_or(&b',')
 }
 
-fn columns(header: &ByteRecord) -> Result<Vec<usize>, TableError> {
-    let mut columns: Vec<usize> = Vec::new();
+fn columns(header: &ByteRecord) -> Result<Vec<Option<usize>>, TableError> {
+    let mut columns: Vec<Option<usize>> = Vec::new();
     for (index, name) in header.iter().enumerate() {
+        // Spreadsheets pad the first line to the width of the longest.
+        if name.trim_ascii().is_empty() {
+            columns.push(None);
+            continue;
+        }
         let text = str::from_utf8(name).unwrap_or_default().trim();
-        let place = Column::ALL.iter().position(|it| it.as_str() == text);
+        // `Email`, as most systems write it.
+        let is_it = |it: &Column| it.as_str().eq_ignore_ascii_case(text);
+        let place = Column::ALL.iter().position(is_it);
         let Some(place) = place else {
             return Err(TableError::UnknownColumn {
                 name: shown_name(index, text),
             });
         };
-        if columns.contains(&place) {
+        if columns.contains(&Some(place)) {
             return Err(TableError::Twice(Column::ALL[place].as_str()));
         }
-        columns.push(place);
+        columns.push(Some(place));
     }
-    let names = |column| columns.iter().any(|place| Column::ALL[*place] == column);
+    let names = |column| {
+        let mut named = columns.iter().flatten();
+        named.any(|place| Column::ALL[*place] == column)
+    };
     if names(Column::Email) || names(Column::ExternalId) {
         Ok(columns)
     } else {

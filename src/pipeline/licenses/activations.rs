@@ -153,6 +153,25 @@ pub async fn delete(
     Ok(())
 }
 
+/// Gives all places of a licence back; returns how many were taken.
+///
+/// # Errors
+/// When there is no such licence.
+pub async fn clear(store: &Store, order: &Order, license: &LicenseId) -> Result<u64, LicenseError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let found = known(&mut tx, &order.app, license).await?;
+    let taken = tx.activation_clear(license).await?;
+    if taken > 0 {
+        let details = json!({"id": null, "license": license, "from": taken, "to": 0});
+        let customer = Some(&found.license.customer);
+        order
+            .audit(&mut tx, customer, "activation_delete", details)
+            .await?;
+        tx.commit().await?;
+    }
+    Ok(taken)
+}
+
 /// Lists the activations of a licence, the newest first.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Changed, LicenseError, OwnedLicense, sealed, seen};
+use super::{Changed, LicenseError, OwnedLicense, committed, sealed, seen};
 use crate::domain::access::license::License;
 use crate::domain::access::license_key::LicenseKey;
 use crate::domain::customer::profile::Given;
@@ -48,7 +48,17 @@ pub async fn change(
     wanted: LicenseChange,
     only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
-    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
+    let (mut tx, owned) = seen(store, order, id, only_if).await?;
+    let done = change_in(&mut tx, order, owned, wanted).await?;
+    committed(tx, done).await
+}
+
+pub(super) async fn change_in(
+    tx: &mut Tx,
+    order: &Order,
+    mut owned: OwnedLicense,
+    wanted: LicenseChange,
+) -> Result<Changed, LicenseError> {
     let before = owned.license.clone();
     let license = &mut owned.license;
     if let Some(expires_at) = wanted.expires_at {
@@ -62,8 +72,7 @@ pub async fn change(
     }
     let changed = owned.license != before;
     if changed {
-        put(&mut tx, order, &before, &owned, "license_change").await?;
-        tx.commit().await?;
+        put(tx, order, &before, &owned, "license_change").await?;
     }
     Ok(Changed { owned, changed })
 }
@@ -80,7 +89,17 @@ pub async fn renew(
     renewal: Renewal,
     only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
-    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
+    let (mut tx, owned) = seen(store, order, id, only_if).await?;
+    let done = renew_in(&mut tx, order, owned, renewal).await?;
+    committed(tx, done).await
+}
+
+pub(super) async fn renew_in(
+    tx: &mut Tx,
+    order: &Order,
+    mut owned: OwnedLicense,
+    renewal: Renewal,
+) -> Result<Changed, LicenseError> {
     if owned.customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
     }
@@ -96,8 +115,7 @@ pub async fn renew(
     if changed {
         let before = owned.license.clone();
         owned.license.expires_at = Some(later);
-        put(&mut tx, order, &before, &owned, "license_renew").await?;
-        tx.commit().await?;
+        put(tx, order, &before, &owned, "license_renew").await?;
     }
     Ok(Changed { owned, changed })
 }

@@ -3,6 +3,7 @@
 pub mod activations;
 pub mod change;
 pub mod issue;
+pub mod preview;
 pub mod validate;
 
 use std::collections::BTreeMap;
@@ -221,15 +222,32 @@ pub async fn revoke(
     reason: Option<String>,
     only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
-    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
+    let (mut tx, owned) = seen(store, order, id, only_if).await?;
+    let done = revoke_in(&mut tx, order, owned, reason).await?;
+    committed(tx, done).await
+}
+
+async fn revoke_in(
+    tx: &mut Tx,
+    order: &Order,
+    mut owned: OwnedLicense,
+    reason: Option<String>,
+) -> Result<Changed, LicenseError> {
     let changed = owned.license.revoked.is_none();
     if changed {
         let at = order.now;
         let revoked = Some(Revocation { at, reason });
-        set_revoked(&mut tx, order, &mut owned.license, revoked).await?;
-        tx.commit().await?;
+        set_revoked(tx, order, &mut owned.license, revoked).await?;
     }
     Ok(Changed { owned, changed })
+}
+
+/// Ends the transaction of a change, if there was one.
+async fn committed(tx: Tx, done: Changed) -> Result<Changed, LicenseError> {
+    if done.changed {
+        tx.commit().await?;
+    }
+    Ok(done)
 }
 
 /// Reinstates a licence that was revoked.
@@ -243,14 +261,22 @@ pub async fn reinstate(
     id: &LicenseId,
     only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
-    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
+    let (mut tx, owned) = seen(store, order, id, only_if).await?;
+    let done = reinstate_in(&mut tx, order, owned).await?;
+    committed(tx, done).await
+}
+
+async fn reinstate_in(
+    tx: &mut Tx,
+    order: &Order,
+    mut owned: OwnedLicense,
+) -> Result<Changed, LicenseError> {
     if owned.customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
     }
     let changed = owned.license.revoked.is_some();
     if changed {
-        set_revoked(&mut tx, order, &mut owned.license, None).await?;
-        tx.commit().await?;
+        set_revoked(tx, order, &mut owned.license, None).await?;
     }
     Ok(Changed { owned, changed })
 }
@@ -335,8 +361,9 @@ async fn set_revoked(
     license.revoked = revoked;
     tx.license_revoke(&order.app, &license.id, license.revoked.as_ref())
         .await?;
+    let reason = order.reason.clone().or(from_reason);
     let details = json!({"id": license.id, "from": from.as_str(),
-        "to": license.status(order.now).as_str(), "reason": from_reason.or(reason_of(license))});
+        "to": license.status(order.now).as_str(), "reason": reason.or(reason_of(license))});
     order
         .audit(tx, Some(&license.customer), operation, details)
         .await

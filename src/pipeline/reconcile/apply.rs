@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::error::ReconcileError;
 use crate::domain::billing::fact::Fact;
+use crate::domain::billing::history::FeatureHistory;
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, ObjectKey};
 use crate::domain::mode::Mode;
@@ -13,13 +14,12 @@ use crate::domain::reconcile::Tally;
 use crate::domain::time::Timestamp;
 use crate::pipeline::incoming::{incoming, named_by};
 use crate::pipeline::note;
+use crate::pipeline::observation::message;
 use crate::pipeline::policy;
 use crate::pipeline::process::{Disposition, Paused, process_batch};
-use crate::provider::api::{self, Listed};
+use crate::provider::api::{self, Fetched, Listed};
 use crate::provider::{self, Meaning, Named};
-use crate::queue::message::{Headers, HeadersV1};
 use crate::queue::{Message, Origin};
-use crate::random;
 use crate::store::reconcile::Reconcile;
 use crate::store::reconcile_object::ObjectTable;
 use crate::store::{LockMode, Store, StoreError, Tx};
@@ -100,26 +100,44 @@ impl Page {
                 facts = occurrence.facts;
             }
         }
-        let message = Message {
-            headers: Headers::V1(HeadersV1 {
-                app: it.app.clone(),
-                provider: it.provider,
-                event_id: observed.id,
-                event_type: observed.event_type,
-                received_at: now,
-                mode,
-                receipt: random::uuid(now)?.simple().to_string(),
-                attempt: 0,
-                origin: Origin::new(Some(it.id.to_string()), None),
-                replay: None,
-                error: None,
-            }),
-            body: observed.body.into(),
-        };
+        let message = message(&it.app, it.provider, observed, mode, origin_of(it), now)?;
         self.messages.push(Read {
             message,
             about,
             facts,
+        });
+        Ok(())
+    }
+
+    /// Adds the features of an account, unless they are those that are known: each list that is kept
+    /// takes the place of an older one.
+    pub(super) fn add_features(
+        &mut self,
+        it: &Reconcile,
+        list: &ObjectKey,
+        fetched: &Fetched,
+        known: &FeatureHistory,
+        mode: Mode,
+        now: Timestamp,
+    ) -> Result<(), ReconcileError> {
+        self.tally.read += 1;
+        let Ok(Some(observed)) = api::observed_of(list, &fetched.object, fetched.at) else {
+            self.tally.unreadable += 1;
+            return Ok(());
+        };
+        let body = observed.body.as_bytes();
+        if let Ok(reading) = provider::read(it.provider, &observed.event_type, body, mode)
+            && let Meaning::Facts(occurrence) = reading.meaning
+            && let [Fact::Features(fact)] = occurrence.facts.as_slice()
+            && known.settles_on(&fact.list)
+        {
+            return Ok(());
+        }
+        let message = message(&it.app, it.provider, observed, mode, origin_of(it), now)?;
+        self.messages.push(Read {
+            message,
+            about: None,
+            facts: Vec::new(),
         });
         Ok(())
     }
@@ -129,6 +147,11 @@ impl Page {
         let objects = self.messages.iter().filter_map(|it| it.about.clone());
         objects.collect()
     }
+}
+
+/// What is read says which comparison read it.
+fn origin_of(it: &Reconcile) -> Origin {
+    Origin::new(Some(it.id.to_string()), None)
 }
 
 /// Returns the object that an observation is about, and where it is kept.

@@ -46,7 +46,9 @@ pub(super) async fn look(
             continue;
         }
         let asking = step.api.api.get(key);
-        match step.ask(&it, asking).await {
+        let answer = step.ask(&it, asking).await;
+        it.found.requests += 1;
+        match answer {
             Ok(fetched) => {
                 let (now, mode) = (step.clock.now(), step.api.mode);
                 let objects = [fetched.object];

@@ -16,6 +16,7 @@
 
 mod apply;
 mod error;
+mod features;
 mod gone;
 mod orders;
 mod same;

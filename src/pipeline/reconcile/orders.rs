@@ -56,7 +56,7 @@ pub async fn order(
         return Err(ReconcileError::KeyNeeded { provider });
     }
     let last = tx.reconcile_last_done(&by.app, provider).await?;
-    let read_until = last.and_then(|last| last.provider_time);
+    let read_until = last.as_ref().and_then(|last| last.provider_time);
     let before = |overlap| read_until.map(|at| at.minus(overlap));
     let reconcile = Reconcile {
         id: ReconcileId::from_uuid(random::uuid(by.now)?),
@@ -71,7 +71,10 @@ pub async fn order(
         cursor: None,
         step: 0,
         failures: 0,
-        found: Found::default(),
+        found: Found {
+            features_asked_at: last.and_then(|last| last.found.features_asked_at),
+            ..Found::default()
+        },
         created_at: by.now,
         started_at: None,
         finished_at: None,

@@ -40,6 +40,7 @@ pub async fn order_due(
                 app: app.slug.clone(),
                 actor: Actor::Timer,
                 now,
+                reason: None,
             };
             let wanted = Wanted {
                 provider,

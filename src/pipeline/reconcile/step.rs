@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use tracing::info;
 
 use super::apply::{Page, apply};
 use super::error::ReconcileError;
 use super::same;
 use crate::clock::Clock;
+use crate::domain::announcement::{Announcement, RECONCILE_DRIFT};
 use crate::domain::id::ObjectKey;
 use crate::domain::reconcile::{ReconcileStatus, Stage};
 use crate::domain::time::Timestamp;
@@ -79,6 +81,7 @@ impl Step<'_> {
         let api = &self.api.api;
         let asking = api.list(what, since, it.cursor.as_deref());
         let answer = self.ask(&it, asking).await?;
+        it.found.requests += 1;
         let now = self.clock.now();
         // The objects are at least as new as the question: a slow answer must not outdo what
         // happened while it was on its way.
@@ -117,7 +120,6 @@ impl Step<'_> {
         after.failures = 0;
         after.error = None;
         after.leased_until = now;
-        after.found.requests += 1;
         let stage = it.stage;
         after.cursor = next;
         let at_end = after.cursor.is_none();
@@ -142,6 +144,9 @@ impl Step<'_> {
         if !tx.reconcile_advance(&after, from_step).await? {
             return Ok(None);
         }
+        if after.finished_at.is_some() && after.found.drift() > 0 {
+            tx.change_add(vec![drift(&after, now)]).await?;
+        }
         tx.commit().await?;
         applied.finish(self.store, now).await?;
         if after.finished_at.is_some() {
@@ -155,6 +160,21 @@ impl Step<'_> {
         let now = self.clock.now();
         let (page, seen) = (Page::default(), BTreeSet::new());
         self.apply(it, &page, false, None, &seen, now).await
+    }
+}
+
+/// What operators are told of a comparison that found differences.
+fn drift(it: &Reconcile, now: Timestamp) -> Announcement {
+    let data = json!({
+        "id": it.id, "provider": it.provider, "drift": it.found.drift(),
+        "repaired": it.found.repaired, "dry_run": it.dry_run,
+    });
+    Announcement {
+        app: it.app.clone(),
+        customer: None,
+        kind: RECONCILE_DRIFT,
+        occurred_at: now,
+        data: data.as_object().cloned().unwrap_or_default(),
     }
 }
 

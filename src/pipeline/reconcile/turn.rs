@@ -5,8 +5,8 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::error::ReconcileError;
-use super::gone;
 use super::step::{LEASE, Step, StepError, tell};
+use super::{features, gone};
 use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::event::EventError;
@@ -110,6 +110,7 @@ async fn go_on(
 async fn make(step: &Step<'_>, it: Reconcile) -> Result<Option<Reconcile>, StepError> {
     match listed(&it) {
         Some(what) => step.read_page(it, what).await,
+        None if it.stage == Stage::Features => features::look(step, it).await,
         None if it.stage == Stage::Gone && it.ordered_since.is_none() => gone::look(step, it).await,
         None => step.end_stage(it).await,
     }
@@ -126,7 +127,7 @@ fn listed(it: &Reconcile) -> Option<Listed> {
         Stage::Disputes => Listed::Disputes,
         Stage::Refunds => Listed::Refunds,
         Stage::Events => Listed::Events,
-        Stage::Gone => return None,
+        Stage::Features | Stage::Gone => return None,
     })
 }
 

@@ -3,11 +3,11 @@
 use crate::domain::id::ObjectKey;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
+use crate::pipeline::observation::message;
 use crate::provider::ReadError;
 use crate::provider::api::{Fetched, observed_of};
-use crate::queue::message::{Headers, HeadersV1};
 use crate::queue::{Message, Origin};
-use crate::random::{self, RandomError};
+use crate::random::RandomError;
 use crate::store::WaitingRefetch;
 
 /// Why an answer was not made a message.
@@ -32,21 +32,7 @@ pub(super) fn message_of(
     let Some(observed) = observed_of(&refetch.key, &fetched.object, fetched.at)? else {
         return Ok(None);
     };
-    let headers = HeadersV1 {
-        app: refetch.app.clone(),
-        provider: scope.provider,
-        event_id: observed.id,
-        event_type: observed.event_type,
-        received_at: now,
-        mode,
-        receipt: random::uuid(now)?.simple().to_string(),
-        attempt: 0,
-        origin: Origin::default(),
-        replay: None,
-        error: None,
-    };
-    Ok(Some(Message {
-        headers: Headers::V1(headers),
-        body: observed.body.into(),
-    }))
+    let (app, origin) = (&refetch.app, Origin::default());
+    let message = message(app, scope.provider, observed, mode, origin, now)?;
+    Ok(Some(message))
 }

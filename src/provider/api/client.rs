@@ -120,6 +120,10 @@ impl Api {
             self.ask_paddle(paddle::list(what, since, cursor)).await?
         };
         let (objects, next) = page::read(self.provider, &body)?;
+        if next.is_some() && next.as_deref() == cursor {
+            // The same page for ever.
+            return Err(ApiError::not_understood("the list does not go on"));
+        }
         Ok(ApiPage {
             objects,
             next,

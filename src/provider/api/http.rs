@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
 
 use super::error::ApiError;
 use crate::domain::time::Timestamp;
+use crate::retry_after::retry_after;
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -86,12 +87,18 @@ fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Ap
     }
 }
 
-/// What the provider says of an error: its code, which names no data and no key.
+/// What the provider says of an error: its code, which names no data and no key, and the permission that
+/// a restricted key of Stripe lacks, which stands in the message beside both
+/// (<https://docs.stripe.com/keys/restricted-api-keys>).
 fn said(body: &[u8]) -> String {
     let said: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let word = said["error"]["code"].as_str();
     let word = word.or(said["error"]["type"].as_str()).unwrap_or("no code");
-    word.chars().take(100).collect()
+    let message = said["error"]["message"].as_str().unwrap_or_default();
+    let mut words = message.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let permission = words.find(|it| it.starts_with("rak_"));
+    let permission = permission.map_or_else(String::new, |it| format!(", it lacks {it}"));
+    format!("{word}{permission}").chars().take(200).collect()
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#name-date>
@@ -101,14 +108,10 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     Timestamp::from_seconds(at.timestamp())
 }
 
-/// Seconds; both providers send them.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -119,6 +122,19 @@ mod tests {
         assert_eq!(
             (error.code(), error.to_string().contains("sk_1")),
             ("api_key_refused", false)
+        );
+        let body = json!({"error": {
+            "code": "more_permissions_required",
+            "message": "The provided key 'rk_live_*****abc' does not have the required permissions for \
+                this endpoint on account 'acct_1'. Having the 'rak_dispute_read' permission would allow \
+                this request to continue.",
+        }});
+        let body = body.to_string();
+        let body = body.as_bytes();
+        let error = refusal(StatusCode::FORBIDDEN, body, None).to_string();
+        assert_eq!(
+            error,
+            "the API key was refused with 403: more_permissions_required, it lacks rak_dispute_read"
         );
         for (status, code) in [
             (404, "object_gone"),

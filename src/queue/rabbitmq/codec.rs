@@ -12,7 +12,7 @@ use crate::domain::event::EventError;
 use crate::domain::time::Timestamp;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::names::short;
-use crate::queue::{Message, Origin};
+use crate::queue::{Message, Notice, Origin};
 
 /// Delivery mode 2: on disk before it is confirmed. Quorum queues do so anyway; this is for any
 /// other queue that an operator routes it to.
@@ -22,8 +22,14 @@ const PERSISTENT: u8 = 2;
 /// of 32 KiB; the ledger has the whole text.
 const DETAIL: usize = 2_000;
 
-/// The header in which a quorum queue counts how often a message came back.
+/// The header in which a quorum queue counts what it holds against the delivery limit. Up to RabbitMQ
+/// 4.2 that is each time that a message came back; from 4.3 on only crashes, lost connections and
+/// `basic.reject`.
 const DELIVERIES: &str = "x-delivery-count";
+
+/// The header in which RabbitMQ 4.3 counts each time that a message was handed to a consumer. Not
+/// read: how often a message brought a worker down is what counts.
+const ACQUIRED: &str = "x-acquired-count";
 
 /// A delivery that is not one of our messages.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +92,19 @@ pub(super) fn encode(message: Message) -> (BasicProperties, Bytes) {
     (properties, message.body.into_bytes())
 }
 
+/// Returns the AMQP properties and the body of what is told of a change.
+pub(super) fn encode_notice(notice: Notice) -> (BasicProperties, Bytes) {
+    let seconds = u64::try_from(notice.occurred_at.seconds()).unwrap_or_default();
+    let properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into())
+        // By which a receiver knows what it has seen.
+        .with_message_id(short(&notice.id))
+        .with_type(short(&notice.kind))
+        .with_timestamp(seconds);
+    (properties, notice.body.into_bytes().into())
+}
+
 /// Reads the headers of one of our messages.
 pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> {
     let none = FieldTable::default();
@@ -134,7 +153,8 @@ pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> 
     }))
 }
 
-/// Returns how many times this message has come back to a quorum queue.
+/// Returns how many times this message has come back to a quorum queue, as far as that counts
+/// towards the delivery limit.
 pub(super) fn came_back(properties: &BasicProperties) -> u32 {
     let headers = properties.headers().as_ref();
     let count = headers.and_then(|headers| number(headers, DELIVERIES));
@@ -174,11 +194,11 @@ pub(super) fn without_marks(properties: &BasicProperties) -> BasicProperties {
 }
 
 /// Returns the properties of a message that is moved to a queue of another version: with the marks
-/// of why it was dead-lettered, without the count of its deliveries, which begins anew.
+/// of why it was dead-lettered, without the counts of its deliveries, which begin anew.
 pub(super) fn moved(properties: &BasicProperties) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
-        if name.as_str() != DELIVERIES {
+        if ![DELIVERIES, ACQUIRED].contains(&name.as_str()) {
             headers.insert(name.clone(), value.clone());
         }
     }

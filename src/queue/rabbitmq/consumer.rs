@@ -1,12 +1,12 @@
 //! Consuming: deliveries in batches, settled by tags that are valid for one channel.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use lapin::BasicProperties;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::codec::{self, NotOurs};
@@ -15,6 +15,7 @@ use super::outgoing::Outgoing;
 use super::publisher::PublishHandle;
 use super::reception::RabbitReception;
 use super::session::{Opening, Session};
+use super::tags::{Frame, Tags};
 use crate::causes::chain;
 use crate::queue::{
     Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Reception, Settlement,
@@ -39,9 +40,7 @@ pub struct RabbitConsumer {
     /// The number of the session. It is part of every tag, because the broker's own tags begin anew
     /// on every channel, and settling by an old one would settle another message.
     epoch: u16,
-    /// The broker's tags of this session that are not settled, whether in the worker's hands,
-    /// parked, or still to be handed out.
-    unsettled: BTreeSet<u64>,
+    tags: Tags,
     /// Ready to be handed out, and not yet, because the wait for the next batch was given up meanwhile.
     ready: Vec<Delivery>,
     parked: Vec<Parked>,
@@ -66,7 +65,7 @@ impl RabbitConsumer {
             opening: None,
             reception: Arc::default(),
             epoch: 0,
-            unsettled: BTreeSet::new(),
+            tags: Tags::default(),
             ready: Vec::new(),
             parked: Vec::new(),
         }
@@ -80,12 +79,14 @@ impl RabbitConsumer {
     /// Ends the session. The broker puts back what is unsettled when it sees the connection end.
     fn leave(&mut self) {
         self.opening = None;
-        let cancelled = self.session.take().is_some_and(|it| it.is_cancelled());
+        let cancelled = self.session.take_if(|it| it.is_cancelled());
+        self.session = None;
         self.reception.lose();
         self.epoch = self.epoch.wrapping_add(1);
-        self.unsettled.clear();
+        self.tags = Tags::default();
         self.ready.clear();
-        if cancelled {
+        if let Some(session) = cancelled {
+            session.retire();
             for parked in &mut self.parked {
                 parked.tag = None;
             }
@@ -110,14 +111,23 @@ impl RabbitConsumer {
             self.reception.begin(session.channel().clone(), queue);
             self.session = Some(session);
         }
-        let Some(session) = &mut self.session else {
-            return Err(BrokerError::Lost);
-        };
-        let parked = !self.parked.is_empty();
-        let may_come = self.unsettled.len() < session.prefetch();
-        tokio::select! {
-            delivery = session.next(may_come) => delivery.map(Some),
-            () = tokio::time::sleep(PARKED_REST), if parked => Ok(None),
+        loop {
+            let session = self.session.as_mut().ok_or(BrokerError::Lost)?;
+            let parked = !self.parked.is_empty();
+            let may_come = self.tags.unacknowledged() < session.prefetch();
+            let acknowledge_at = self.tags.acknowledge_at();
+            let rested = async {
+                match acknowledge_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                delivery = session.next(may_come) => return delivery.map(Some),
+                () = rested => {}
+                () = tokio::time::sleep(PARKED_REST), if parked => return Ok(None),
+            }
+            self.ack_rest().await?;
         }
     }
 
@@ -139,8 +149,7 @@ impl RabbitConsumer {
             bytes += next.data.len();
             taken.push(next);
         }
-        self.unsettled
-            .extend(taken.iter().map(|it| it.delivery_tag));
+        self.tags.extend(taken.iter().map(|it| it.delivery_tag));
         Ok(taken)
     }
 
@@ -245,21 +254,27 @@ impl RabbitConsumer {
         done
     }
 
-    /// Acknowledges: everything below the lowest unsettled tag at once, the rest one by one.
-    async fn ack(&mut self, mut done: Vec<u64>) -> Result<(), BrokerError> {
+    /// Settles tags. What is settled while an older one is not is acknowledged with that, or shortly after.
+    async fn ack(&mut self, done: Vec<u64>) -> Result<(), BrokerError> {
         if done.is_empty() {
             return Ok(());
         }
-        done.sort_unstable();
-        for tag in &done {
-            self.unsettled.remove(tag);
+        let frames = self.tags.settle(&done, Instant::now());
+        self.send(frames).await
+    }
+
+    /// Acknowledges what is settled and still waits for older ones.
+    async fn ack_rest(&mut self) -> Result<(), BrokerError> {
+        let frames = self.tags.rest();
+        self.send(frames).await
+    }
+
+    async fn send(&mut self, frames: Vec<Frame>) -> Result<(), BrokerError> {
+        if frames.is_empty() {
+            return Ok(());
         }
-        let lowest = self.unsettled.first().copied().unwrap_or(u64::MAX);
-        let (together, alone) = done.split_at(done.partition_point(|tag| *tag < lowest));
-        let up_to = together.last().map(|tag| (*tag, true));
-        let alone = alone.iter().map(|tag| (*tag, false));
         let session = self.session.as_mut().ok_or(BrokerError::Lost)?;
-        session.ack(up_to.into_iter().chain(alone)).await
+        session.ack(frames).await
     }
 
     /// Tells whether the broker itself took the message out of the lane `work`, of this version of
@@ -274,7 +289,7 @@ impl RabbitConsumer {
     /// Returns the broker's tag, if the delivery belongs to this session.
     fn own_tag(&self, delivery: &Delivery) -> Option<u64> {
         let (epoch, tag) = split(delivery.tag);
-        (self.session.is_some() && epoch == self.epoch && self.unsettled.contains(&tag))
+        (self.session.is_some() && epoch == self.epoch && self.tags.has_unsettled(tag))
             .then_some(tag)
     }
 }
@@ -341,8 +356,18 @@ impl Consumer for RabbitConsumer {
         self.ack(done).await.map_err(|error| self.lose(error))
     }
 
+    async fn finish(&mut self) {
+        if let Err(error) = self.ack_rest().await {
+            warn!(
+                error = chain(&error),
+                "acknowledging at the end failed; the messages will come again"
+            );
+        }
+    }
+
     async fn give_back(&mut self, deliveries: Vec<Delivery>) {
         drop(deliveries);
+        self.finish().await;
         if let Some(session) = self.session.take() {
             let given_back = in_time(session.give_back()).await;
             if let Err(error) = given_back {

@@ -57,17 +57,17 @@ impl<'a> Future for Flight<'a> {
 
 /// Publishes a message, and waits for what the broker says of it.
 pub(super) async fn publish(channel: &Channel, outgoing: Box<Outgoing>) -> Landing {
-    let options = BasicPublishOptions {
-        // A message without a queue comes back instead of vanishing with a confirm.
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
     let Outgoing {
         exchange,
         key,
         properties,
         body,
+        mandatory,
     } = *outgoing;
+    let options = BasicPublishOptions {
+        mandatory,
+        ..BasicPublishOptions::default()
+    };
     let published = channel.basic_publish(exchange, key, options, &body, properties);
     published.await?.await
 }

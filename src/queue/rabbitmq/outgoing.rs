@@ -7,8 +7,8 @@ use lapin::BasicProperties;
 use lapin::types::ShortString;
 
 use super::codec;
-use crate::queue::Message;
-use crate::queue::names::{FAILED_KEY, Names, WORK_KEY};
+use crate::queue::names::{FAILED_KEY, Names, WORK_KEY, short};
+use crate::queue::{Message, Notice};
 
 /// A message on its way to a queue.
 #[derive(Clone, Debug)]
@@ -17,9 +17,26 @@ pub(super) struct Outgoing {
     pub(super) key: ShortString,
     pub(super) properties: BasicProperties,
     pub(super) body: Bytes,
+    /// True if it must reach a queue: one without a queue comes back instead of vanishing with a
+    /// confirm.
+    pub(super) mandatory: bool,
 }
 
 impl Outgoing {
+    /// Addresses what is told of a change to whoever has bound a queue to it. Nobody may have, and
+    /// then it goes nowhere.
+    pub(super) fn to_changes(names: &Names, notice: Notice) -> Self {
+        let key = short(&notice.key);
+        let (properties, body) = codec::encode_notice(notice);
+        Self {
+            exchange: names.changes(),
+            key,
+            properties,
+            body,
+            mandatory: false,
+        }
+    }
+
     /// Addresses a message to the lane `work`.
     pub(super) fn to_work(names: &Names, message: Message) -> Self {
         Self::new(names.events(), WORK_KEY.into(), message)
@@ -52,6 +69,7 @@ impl Outgoing {
             key: queue,
             properties,
             body,
+            mandatory: true,
         }
     }
 
@@ -62,6 +80,7 @@ impl Outgoing {
             key,
             properties,
             body,
+            mandatory: true,
         }
     }
 }

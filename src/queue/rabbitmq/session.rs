@@ -2,11 +2,13 @@
 //!
 //! The client library's stream of deliveries (lapin 4.12, `consumer.rs`) has several ends:
 //!
-//! - The broker cancels the consumer (`basic.cancel`): the stream yields what had arrived before,
-//!   then `None` once, and after that it waits for ever. The channel stays open, and so does the
-//!   connection. So the one `None` must not be missed, wherever it is read.
-//! - The broker closes the channel: what had arrived, then the error, then `None`, then silence.
-//!   The channel is no longer connected by then, which is seen before the stream has run dry.
+//! - The broker cancels the consumer (`basic.cancel`), because its queue was deleted or, from RabbitMQ
+//!   4.3 on, because it kept a message longer than `consumer_timeout`: the stream yields what had
+//!   arrived before, then `None` once, and after that it waits for ever. The channel stays open, and so
+//!   does the connection. So the one `None` must not be missed, wherever it is read.
+//! - The broker closes the channel, which up to RabbitMQ 4.2 is its answer to a message that was kept
+//!   too long: what had arrived, then the error, then `None`, then silence. The channel is no longer
+//!   connected by then, which is seen before the stream has run dry.
 //! - The connection ends, or misses two heartbeats: the same as for the channel.
 //! - The broker, or the way to it, falls silent on a connection that stays open: nothing at all.
 //!
@@ -18,7 +20,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use futures::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{
@@ -28,8 +30,11 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::connection::{Broker, BrokerError, close, in_time, look};
+use super::tags::Frame;
+use crate::causes::chain;
 use crate::queue::Lane;
 use crate::queue::names::short;
 use crate::queue::topology::Sight;
@@ -247,39 +252,50 @@ impl Session {
         Ok(())
     }
 
-    /// Acknowledges deliveries: each tag alone, or with all before it.
+    /// Acknowledges deliveries: each tag alone, or with all before it. All frames are in the connection's
+    /// hands at the first poll, so giving up the wait takes none of them back.
     ///
     /// An acknowledgement has no answer. It waits for nothing but the socket, which takes no more
     /// once its buffer is full because the broker, stopped or cut off without a word, reads
     /// nothing; hence the time limit. A broker short of memory does not block this connection,
     /// which publishes nothing.
-    pub(super) async fn ack(
-        &mut self,
-        tags: impl Iterator<Item = (u64, bool)> + Send,
-    ) -> Result<(), BrokerError> {
-        if self.cancelled {
-            // There is no queue to tell, or it has taken them back.
-            return Ok(());
-        }
+    ///
+    /// They are sent after a cancellation too. A consumer that was cancelled for a message kept too
+    /// long still holds those that came later (RabbitMQ 4.3); what was taken back, or was of a queue
+    /// that is deleted, makes no difference to the broker.
+    pub(super) async fn ack(&mut self, frames: Vec<Frame>) -> Result<(), BrokerError> {
         let channel = &self.channel;
-        let acknowledged = in_time(async {
-            let mut any = false;
-            for (tag, multiple) in tags {
-                let options = BasicAckOptions { multiple };
-                let acknowledged = channel.basic_ack(tag, options).await;
-                acknowledged.map_err(BrokerError::amqp("acknowledging"))?;
-                any = true;
-            }
-            Ok(any)
-        });
-        if acknowledged.await? {
-            self.wait_anew();
-        }
+        let sent = frames
+            .into_iter()
+            .map(|(tag, multiple)| channel.basic_ack(tag, BasicAckOptions { multiple }));
+        in_time(async {
+            let sent = try_join_all(sent).await;
+            sent.map_err(BrokerError::amqp("acknowledging"))
+        })
+        .await?;
+        self.wait_anew();
         Ok(())
+    }
+
+    /// Gives back in the background what a cancelled consumer still holds. Merely hanging up would
+    /// count towards the delivery limit of each message (RabbitMQ 4.3).
+    pub(super) fn retire(self) {
+        tokio::spawn(async move {
+            if let Err(error) = in_time(self.give_back()).await {
+                debug!(
+                    error = chain(&error),
+                    "a cancelled consumer's messages were not given back; the broker takes them back itself"
+                );
+            }
+        });
     }
 
     /// Gives back everything that is unsettled, and closes the connection. The caller sets the time
     /// limit.
+    ///
+    /// With `basic.nack`, not `basic.reject`: up to RabbitMQ 4.2 either counts towards the delivery
+    /// limit, and from 4.3 on only the second does, which stands for a message that could not be
+    /// processed (<https://github.com/rabbitmq/rabbitmq-server/pull/15387>).
     pub(super) async fn give_back(self) -> Result<(), BrokerError> {
         if !self.cancelled {
             // Cancelled first, or the broker would send everything again at once.

@@ -66,6 +66,18 @@ pub(in crate::store) enum Cell {
     Bytes(Vec<u8>),
 }
 
+impl Cell {
+    /// About how many bytes of memory it takes.
+    pub(in crate::store) fn size(&self) -> usize {
+        let beside = match self {
+            Self::Text(text) | Self::Json(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Null | Self::Int(_) | Self::Bool(_) | Self::Time(_) => 0,
+        };
+        size_of::<Self>() + beside
+    }
+}
+
 /// Reads the cells of a row whose columns are these, in their order.
 pub(in crate::store) fn read(
     table: &str,
@@ -105,9 +117,26 @@ pub struct TableDigest {
 }
 
 impl TableDigest {
+    /// What these rows amount to.
+    pub(in crate::store) fn of(rows: &[Vec<Cell>]) -> Self {
+        let mut digest = Self::default();
+        for row in rows {
+            digest.add(row);
+        }
+        digest
+    }
+
+    /// Adds the rows of another part of the table.
+    pub(in crate::store) fn merge(&mut self, other: Self) {
+        for (sum, word) in self.sum.iter_mut().zip(other.sum) {
+            *sum = sum.wrapping_add(word);
+        }
+        self.rows += other.rows;
+    }
+
     /// Adds a row. Documents count by what they mean: the engines write spaces, the order of names
     /// and large numbers each in its own way.
-    pub(in crate::store) fn add(&mut self, row: &[Cell]) {
+    fn add(&mut self, row: &[Cell]) {
         let mut hash = Sha256::new();
         for cell in row {
             hash_cell(&mut hash, cell);

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
 use tokio::time::timeout;
 
+use super::encoding::refuse_narrow;
 use super::error::failed;
 use super::pool::away;
 use super::statement::{json_without_nul, without_nul};
@@ -45,6 +46,7 @@ impl CopyTarget {
 
     /// Brings the schema up to date.
     pub(in crate::store) async fn migrate(&mut self) -> Result<(), StoreError> {
+        refuse_narrow(&mut self.connection).await?;
         let migrated = schema::migrator(MIGRATIONS).run(&mut self.connection).await;
         migrated.map_err(|source| StoreError::Migrate { source })
     }
@@ -217,10 +219,6 @@ impl CopyText {
     /// The length in bytes.
     pub(in crate::store) fn len(&self) -> usize {
         self.0.len()
-    }
-
-    pub(in crate::store) fn clear(&mut self) {
-        self.0.clear();
     }
 
     /// Adds a row.

@@ -1,7 +1,8 @@
 //! The shared statements in SQLite's terms.
 //!
-//! A set of rows becomes one JSON array of arrays, unpacked by `json_each`. Documents stand in it
-//! as they are, so that nothing is escaped twice; each in an array of its own, so that an absent
+//! A set of rows becomes one JSON array of arrays, unpacked by `jsonb_each`, which reads it once:
+//! `json_each` would write each row as a text again, for each column to read anew. Documents stand in
+//! it as they are, so that nothing is escaped twice; each in an array of its own, so that an absent
 //! document differs from the document `null`.
 
 use sqlx::Arguments;
@@ -37,7 +38,7 @@ pub(super) fn translate(
     Ok((text, arguments))
 }
 
-/// `(SELECT value ->> 0 AS key, … FROM json_each($1))`. `->>` gives SQL text or integers, `->`
+/// `(SELECT value ->> 0 AS key, … FROM jsonb_each($1))`. `->>` gives SQL text or integers, `->`
 /// the text of a document.
 fn unpack(batch: &Batch, parameter: usize) -> String {
     let columns = batch.names.iter().zip(&batch.columns).enumerate();
@@ -53,7 +54,7 @@ fn unpack(batch: &Batch, parameter: usize) -> String {
         })
         .collect();
     format!(
-        "(SELECT {} FROM json_each(${parameter}))",
+        "(SELECT {} FROM jsonb_each(${parameter}))",
         columns.join(", ")
     )
 }
@@ -110,7 +111,9 @@ fn push_word(json: &mut String, word: Option<String>) {
 fn push_text(json: &mut String, text: &str) {
     json.push('"');
     let mut rest = text;
-    while let Some(at) = rest.find(|char| matches!(char, '"' | '\\' | '\0'..='\u{1f}')) {
+    // All of these are single bytes of UTF-8, and no part of any other character.
+    let is_escaped = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    while let Some(at) = rest.as_bytes().iter().position(is_escaped) {
         json.push_str(&rest[..at]);
         match rest.as_bytes()[at] {
             b'"' => json.push_str("\\\""),
@@ -164,7 +167,7 @@ mod tests {
         assert_eq!(
             unpack(&batch, 2),
             "(SELECT value ->> 0 AS text, value ->> 1 AS number, value ->> 2 AS yes, \
-             value -> '$[3][0]' AS document FROM json_each($2))"
+             value -> '$[3][0]' AS document FROM jsonb_each($2))"
         );
     }
 
@@ -192,7 +195,7 @@ mod tests {
         let (text, _) = translate("SELECT $1 FROM {rows} AS it", binds).unwrap();
         assert_eq!(
             text,
-            "SELECT $1 FROM (SELECT value ->> 0 AS key FROM json_each($2)) AS it"
+            "SELECT $1 FROM (SELECT value ->> 0 AS key FROM jsonb_each($2)) AS it"
         );
     }
 }

@@ -134,7 +134,8 @@ record! {
 }
 
 impl Tx {
-    /// Writes what has changed since loading.
+    /// Writes what has changed since loading. `now`: when operators are told of what there is to look
+    /// at.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -142,11 +143,12 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         working_set: &WorkingSet,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         self.lock_covers(app, working_set)?;
         self.working_set_save_customers(app, working_set).await?;
         self.entitlement_save(app, working_set).await?;
-        self.flag_save(app, working_set).await?;
+        self.flag_save(app, working_set, now).await?;
         self.working_set_save_accounts(app, working_set).await?;
         self.working_set_save_owned(app, working_set).await?;
         self.working_set_save_payments(app, working_set).await?;

@@ -21,6 +21,7 @@ fn order() -> Order {
         app: AppSlug::default_app(),
         actor: Actor::Root,
         now: Timestamp::from_seconds(NOW).unwrap(),
+        reason: None,
     }
 }
 

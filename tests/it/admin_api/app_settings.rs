@@ -21,6 +21,7 @@ async fn restart(rig: &Rig, connected_accounts: Option<&[&str]>) {
         app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: rig.now(),
+        reason: None,
     };
     let named = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
     let environment = Environment {

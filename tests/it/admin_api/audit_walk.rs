@@ -24,7 +24,7 @@ const READS: [&str; 4] = [
 
 /// Operations whose details tell what there is to tell without a `from`: what is made or removed
 /// as a whole, and what is ordered to be done later.
-const WITHOUT_FROM: [&str; 12] = [
+const WITHOUT_FROM: [&str; 15] = [
     "create",
     "delete",
     "purge",
@@ -33,6 +33,9 @@ const WITHOUT_FROM: [&str; 12] = [
     "event_replay",
     "event_replay_many",
     "event_replay_cancel",
+    "hook_resend",
+    "hook_rotate",
+    "hook_test",
     "portal_link",
     "reconcile",
     "reconcile_cancel",
@@ -73,6 +76,8 @@ impl Walk<'_> {
         self.made.insert((method.to_owned(), route.to_owned()));
         self.secrets
             .extend(answer.body["token"].as_str().map(str::to_owned));
+        self.secrets
+            .extend(answer.body["secret"].as_str().map(str::to_owned));
 
         let mut new = self.entries().await;
         new.retain(|entry| entry.seq > before);
@@ -193,6 +198,31 @@ async fn tenants(walk: &mut Walk<'_>) {
     let body = json!({"key": text});
     walk.call(("PUT", key), &at, body, &["api_key_put"]).await;
     walk.call(("DELETE", key), &at, none.clone(), &["api_key_delete"])
+        .await;
+
+    let hooks = "/apps/{slug}/hooks";
+    let body = json!({"url": "https://x.example/hook"});
+    let made = walk
+        .call(("POST", hooks), &["acme"], body, &["hook_create"])
+        .await;
+    let one = format!("{hooks}/{{id}}");
+    let id = id_of(&made);
+    let at = ["acme", id.as_str()];
+    let body = json!({"description": "ours"});
+    walk.call(("PATCH", &one), &at, body, &["hook_change"])
+        .await;
+    let rotate = format!("{one}/rotate-secret");
+    walk.call(("POST", &rotate), &at, json!({}), &["hook_rotate"])
+        .await;
+    let trial = format!("{one}/test");
+    let tried = walk
+        .call(("POST", &trial), &at, json!({}), &["hook_test"])
+        .await;
+    let resend = format!("{one}/deliveries/{{delivery}}/resend");
+    let of = ["acme", id.as_str(), &id_of(&tried)];
+    walk.call(("POST", &resend), &of, json!({}), &["hook_resend"])
+        .await;
+    walk.call(("DELETE", &one), &at, none.clone(), &["hook_delete"])
         .await;
 
     let body = json!({"name": "ci", "role": "viewer", "app": "acme"});

@@ -20,7 +20,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 46] = [
+const TABLES: [(&str, Kept); 53] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -38,6 +38,10 @@ const TABLES: [(&str, Kept); 46] = [
     ("endpoint_secrets", Kept::Not),
     // Prices, of which the customer's own row says the same.
     ("entitlements", Kept::Not),
+    // What the audit has, without persons.
+    ("changes", Kept::Not),
+    // When webhooks last came.
+    ("endpoint_receipts", Kept::Not),
     // Digests of the ids of those who were erased.
     ("erased_objects", Kept::Not),
     // Ids and digests.
@@ -49,6 +53,10 @@ const TABLES: [(&str, Kept); 46] = [
     ("grants", Kept::In("grants")),
     // Answers of a day, sealed: copies of what else is here.
     ("idempotency_keys", Kept::Not),
+    ("hook_deliveries", Kept::Not),
+    ("hook_secrets", Kept::Not),
+    ("hooks", Kept::Not),
+    ("leases", Kept::Not),
     ("licenses", Kept::In("licenses")),
     ("live_endpoints", Kept::Not),
     ("messages", Kept::In("waiting")),
@@ -81,6 +89,8 @@ const TABLES: [(&str, Kept); 46] = [
     // The external id by which an admin found its events.
     ("replays", Kept::In("customer")),
     ("subscriptions", Kept::In("stored")),
+    // Names of packages.
+    ("told_flags", Kept::Not),
     // Digests of texts that the customer alone knows.
     ("token_hashes", Kept::Not),
     ("tokens", Kept::In("tokens")),

@@ -395,6 +395,12 @@ fn makers(customer: &str, key: &Value) -> Vec<(&'static str, &'static str, Strin
             at(&format!("/customers/{customer}/packages")),
             grant,
         ),
+        (
+            "POST",
+            "/api/v1/apps/{slug}/hooks",
+            at("/apps/default/hooks"),
+            json!({"url": "https://acme.example/hook"}),
+        ),
         ("POST", "/api/v1/licenses", at("/licenses"), license.clone()),
         (
             "POST",

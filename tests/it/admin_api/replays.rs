@@ -374,6 +374,7 @@ async fn a_replay_requested_while_nothing_ran_is_done_at_the_next_start(engine: 
         app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: tollgate::clock::Clock::now(&tollgate::clock::SystemClock),
+        reason: None,
     };
     let ordered = bulk_replay::order(&store, &order, &EventFilter::default(), How::default()).await;
     let ordered = ordered.unwrap();

@@ -178,6 +178,7 @@ impl Rig {
             sign_ins: http::SignIns::default(),
             usage: usage.clone(),
             apis: apis(),
+            hooks: tollgate::pipeline::hooks::HookSender::new(true).unwrap(),
             metrics: Metrics::default(),
             figures,
             acknowledged: Acknowledged::default(),
@@ -245,6 +246,7 @@ impl Rig {
             app: AppSlug::default_app(),
             actor: Actor::Operator,
             now: self.now(),
+            reason: None,
         };
         let environment = Environment {
             plans,

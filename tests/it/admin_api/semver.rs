@@ -589,6 +589,7 @@ async fn the_settings_declare_what_their_plans_name(engine: Engine) {
             app: AppSlug::default_app(),
             actor: Actor::Operator,
             now: rig.now(),
+            reason: None,
         };
         let grant = |&(package, constraint): &(&str, &str)| PackageGrant {
             package: package.to_owned(),

@@ -26,7 +26,7 @@ impl Rig {
     }
 
     /// Posts a webhook that is signed with this secret.
-    async fn webhook(&self, secret: &str) -> Answer {
+    pub(super) async fn webhook(&self, secret: &str) -> Answer {
         let event = json!({"id": "evt_1", "type": "coupon.created"});
         let key = SecretString::from(secret.to_owned());
         let signature = sign(STRIPE.name, &key, event.to_string().as_bytes(), self.now());

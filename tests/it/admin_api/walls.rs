@@ -38,8 +38,10 @@ const EXPORT: &str = "/customers/{id}/export";
 
 /// What any admin may do below `/apps/{slug}`: the other dialect, whose roles are those of the first, and
 /// having workers wait.
-const NOT_OWNERS: [&str; 4] = [
+const NOT_OWNERS: [&str; 6] = [
     "/apps/{slug}/customers",
+    "/apps/{slug}/hooks/{id}/deliveries",
+    "/apps/{slug}/hooks/{id}/test",
     "/apps/{slug}/licenses",
     "/apps/{slug}/pause",
     "/apps/{slug}/resume",
@@ -67,6 +69,8 @@ pub(super) struct Things {
     secret: String,
     admin_token: String,
     flag: String,
+    hook: String,
+    delivery: String,
 }
 
 impl Things {
@@ -88,6 +92,8 @@ impl Things {
             secret: none("whs"),
             admin_token: none("atok"),
             flag: none("flag"),
+            hook: none("hook"),
+            delivery: none("dlv"),
         }
     }
 
@@ -105,6 +111,8 @@ impl Things {
             ("secrets", "id") => &self.secret,
             ("admin-tokens", "id") => &self.admin_token,
             ("flags", "id") => &self.flag,
+            ("hooks", "id") => &self.hook,
+            (_, "delivery") => &self.delivery,
             ("apps", "slug") => self.slug,
             (_, "provider") => "stripe",
             (_, "price_id") => "p",
@@ -161,6 +169,8 @@ impl Things {
             }
             ("POST", "apps") => json!({"slug": "x", "name": "x"}),
             ("POST", "admin-tokens") => json!({"name": "x", "role": "viewer"}),
+            ("POST", "hooks") => json!({"url": "https://x.example/hook"}),
+            ("PATCH", "{id}") if route.contains("/hooks/") => json!({"description": "x"}),
             ("POST", "secrets") => json!({"secret": "whsec_x"}),
             ("PUT", "api-key") => json!({"key": "rk_live_x"}),
             ("PATCH", "{id}") if route.contains("/secrets/") => json!({"expires_at": null}),
@@ -244,6 +254,9 @@ async fn furnish(rig: &Rig, owner: &str) -> Things {
     let activation = post("/licenses/activate", place).await;
     let secrets = "/apps/one/endpoints/stripe/secrets";
     let secret = post(secrets, json!({"secret": "whsec_one"})).await;
+    let hook = post("/apps/one/hooks", json!({"url": "https://x.example/"})).await;
+    let test = format!("/apps/one/hooks/{}/test", id_of(&hook));
+    let delivery = post(&test, json!({})).await;
     let viewer = post("/admin-tokens", json!({"name": "v", "role": "viewer"})).await;
     post("/packages/a/b/releases", json!({"version": "1.0"})).await;
     let plan = Some(json!({"packages": [{"package": "a/b", "constraint": "*"}]}));
@@ -261,6 +274,7 @@ async fn furnish(rig: &Rig, owner: &str) -> Things {
         app: "one".parse().unwrap(),
         actor: Actor::Operator,
         now: rig.now(),
+        reason: None,
     };
     let apis = Apis::default().and(by.app.clone(), nobodys_api());
     let wanted = Wanted {
@@ -289,6 +303,8 @@ async fn furnish(rig: &Rig, owner: &str) -> Things {
         reconcile: reconcile.unwrap().id.into(),
         secret: id_of(&secret),
         admin_token: id_of(&viewer),
+        hook: id_of(&hook),
+        delivery: id_of(&delivery),
         flag: flags["data"][0]["id"]
             .as_str()
             .unwrap_or_default()

@@ -42,7 +42,20 @@ async fn lived_in() -> (TestServer, String) {
     (server, id)
 }
 
-fn pages(id: &str) -> Vec<(&'static str, String)> {
+/// Makes a hook that nobody receives, with a delivery that fails; its page.
+async fn hook(server: &TestServer) -> String {
+    let hooks = "/api/v1/apps/default/hooks";
+    let wanted =
+        json!({"url": "https://hooks.invalid/tollgate", "description": "the mailing list"});
+    let (status, made) = server.call("POST", hooks, Some(wanted)).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().unwrap();
+    let test = format!("{hooks}/{id}/test");
+    assert_eq!(server.call("POST", &test, None).await.0, 202);
+    format!("/console/hooks/{id}")
+}
+
+fn pages(id: &str, hook: &str) -> Vec<(&'static str, String)> {
     let pages = [
         ("overview", "/console/overview"),
         ("customers", "/console/customers"),
@@ -55,6 +68,7 @@ fn pages(id: &str) -> Vec<(&'static str, String)> {
         ("plans", "/console/plans"),
         ("packages", "/console/packages?package=acme/tool"),
         ("endpoints", "/console/endpoints?types=stripe"),
+        ("hooks", "/console/hooks"),
         ("reconciles", "/console/reconciles"),
         ("audit", "/console/audit"),
         ("admins", "/console/admins"),
@@ -64,6 +78,7 @@ fn pages(id: &str) -> Vec<(&'static str, String)> {
     let suspend = format!("/console/customers/{id}/act/suspend");
     let grant = format!("/console/customers/{id}/grant?package=acme/tool");
     let of_one = [
+        ("hook", hook.to_owned()),
         ("customer", customer),
         ("suspend", suspend),
         ("grant", grant),
@@ -211,6 +226,7 @@ async fn keys_alone_suffice_and_a_script_in_a_name_does_not_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn axe_finds_no_violation_on_any_page() {
     let (server, id) = lived_in().await;
+    let hook = hook(&server).await;
     let browser = Browser::start().await;
     browser
         .open(&format!("{}/console/sign-in", server.base))
@@ -219,7 +235,7 @@ async fn axe_finds_no_violation_on_any_page() {
     sign_in(&browser, &server, ADMIN_TOKEN).await;
     for scheme in ["light", "dark"] {
         browser.prefer(scheme).await;
-        for (name, path) in pages(&id) {
+        for (name, path) in pages(&id, &hook) {
             browser.open(&format!("{}{path}", server.base)).await;
             wrong.extend(violations(&browser, &format!("{name}, {scheme}")).await);
         }
@@ -248,13 +264,14 @@ async fn pictures() {
     let named = std::env::var_os("PICTURES").map(std::path::PathBuf::from);
     let folder = named.unwrap_or_else(|| unnamed.path().to_owned());
     let (server, id) = lived_in().await;
+    let hook = hook(&server).await;
     let browser = Browser::start().await;
     sign_in(&browser, &server, ADMIN_TOKEN).await;
     for scheme in ["light", "dark"] {
         browser.prefer(scheme).await;
         for (size, width, height) in [("wide", 1280, 860), ("narrow", 390, 844)] {
             browser.resize(width, height).await;
-            for (name, path) in pages(&id) {
+            for (name, path) in pages(&id, &hook) {
                 browser.open(&format!("{}{path}", server.base)).await;
                 let picture = STANDARD.decode(browser.picture().await).unwrap();
                 let file = folder.join(format!("{name}-{scheme}-{size}.png"));

@@ -1,9 +1,14 @@
 //! The overview: pauses, refused signatures, the course of customers; and test events.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::acknowledged::Acknowledged;
 use tollgate::pipeline::history::note_day;
 use tollgate::provider::STRIPE;
+use tollgate::store::AcknowledgedEvent;
 
 use super::driver::Browser;
 use super::visit::{Visit, buys};
@@ -15,6 +20,8 @@ on_both_stores! {
     refused_signatures_are_shown_by_reason,
     customers_by_status_are_kept_day_by_day,
     a_test_event_goes_the_way_of_webhooks_and_changes_nothing,
+    the_time_from_receipt_to_outcome_is_drawn_by_the_hour,
+    the_oldest_webhook_without_an_outcome_is_told,
 }
 
 async fn an_app_is_paused_and_goes_on_by_the_overview(engine: Engine) {
@@ -103,6 +110,65 @@ async fn customers_by_status_are_kept_day_by_day(engine: Engine) {
     assert!(note_day(store, day(500)).await.unwrap());
     let sql = "SELECT COUNT(*) AS n FROM customer_days";
     assert_eq!(server.place.count(sql, sql).await, 1);
+    server.stop_and_give_back().await;
+}
+
+async fn the_time_from_receipt_to_outcome_is_drawn_by_the_hour(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let owner = Visit::owner(&server).await;
+    let page = owner.page("/console/overview").await;
+    assert!(page.contains("Nothing was received."), "{page}");
+    buys(&server, "cus_1", "ann@example.com").await;
+    buys(&server, "cus_2", "bob@example.com").await;
+    // Two of the four took five minutes.
+    let sql = "UPDATE events SET received_at = {ago} WHERE id LIKE 'evt_known%'";
+    let postgres = sql.replace("{ago}", "processed_at - INTERVAL '5 minutes'");
+    let sqlite = sql.replace("{ago}", "processed_at - 300000000000");
+    server.place.run(&sqlite, &postgres).await;
+    let part = owner.page("/console/overview/latency").await;
+    assert!(part.starts_with("<section id=\"latency\""), "{part}");
+    assert!(part.contains("99 in 100 within 5 minutes"), "{part}");
+    assert!(part.contains("class=\"rest\""), "{part}");
+    let page = owner.page("/console/overview").await;
+    assert!(page.contains("99 in 100 within 5 minutes"), "{page}");
+    // Another app has nothing of it.
+    let app = AppSlug::default_app();
+    let other: AppSlug = "other".parse().unwrap();
+    let mut tx = server.server.store().read().await.unwrap();
+    assert_eq!(tx.latency_sample(&app, 1, 2_000).await.unwrap().len(), 4);
+    assert_eq!(tx.latency_sample(&app, 1, 2).await.unwrap().len(), 2);
+    assert_eq!(tx.latency_sample(&app, 1, 1).await.unwrap().len(), 1);
+    assert_eq!(tx.latency_sample(&app, 99, 9).await.unwrap().len(), 0);
+    assert_eq!(tx.latency_sample(&other, 1, 9).await.unwrap().len(), 0);
+    drop(tx);
+    server.stop_and_give_back().await;
+}
+
+async fn the_oldest_webhook_without_an_outcome_is_told(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let id = buys(&server, "cus_1", "ann@example.com").await;
+    let store = server.server.store();
+    let owner = Visit::owner(&server).await;
+    let now = Timestamp::from_seconds(seconds_from_now(0)).unwrap();
+    let noted = Acknowledged::default();
+    let app = AppSlug::default_app();
+    let event = |event_id: &str, minutes: u64| AcknowledgedEvent {
+        provider: STRIPE.name,
+        id: event_id.to_owned(),
+        event_type: "customer.updated".to_owned(),
+        received_at: now.minus(Duration::from_mins(minutes)),
+    };
+    noted.note(&app, &event("evt_known_cus_1", 90));
+    noted.flush(store, now).await.unwrap();
+    let page = owner.page("/console/overview").await;
+    assert!(
+        page.contains("No webhook waits for its outcome."),
+        "{id}: {page}"
+    );
+    noted.note(&app, &event("evt_lost", 40));
+    noted.flush(store, now).await.unwrap();
+    let page = owner.page("/console/overview").await;
+    assert!(page.contains("came <b>40 minutes ago</b>"), "{page}");
     server.stop_and_give_back().await;
 }
 

@@ -144,6 +144,7 @@ async fn a_viewer_sees_no_act_and_cannot_act(engine: Engine) {
         "/console/plans".to_owned(),
         "/console/packages".to_owned(),
         "/console/endpoints".to_owned(),
+        "/console/hooks".to_owned(),
         "/console/reconciles".to_owned(),
         "/console/audit".to_owned(),
         "/console/admins".to_owned(),

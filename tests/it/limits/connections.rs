@@ -108,6 +108,7 @@ async fn token(rig: &Rig) -> String {
         app: AppSlug::default_app(),
         actor: Actor::Root,
         now: at(NOW),
+        reason: None,
     };
     let profile: ProfileChange = serde_json::from_value(json!({"name": "Known"})).unwrap();
     let created = customers::create(&rig.store, &order, &profile, SameEmail::Refused).await;

@@ -232,6 +232,7 @@ async fn of_a_repository_with_too_many_releases_the_newest_are_kept(engine: Engi
         app: AppSlug::default_app(),
         actor: Actor::Root,
         now,
+        reason: None,
     };
     let release = |n: i64| {
         let at = Timestamp::from_seconds(n).unwrap();

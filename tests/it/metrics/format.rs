@@ -82,7 +82,7 @@ fn named(text: &str) -> BTreeSet<&str> {
     names.collect()
 }
 
-/// Rules, dashboard and README speak of figures that there are.
+/// Rules, dashboard and docs speak of figures that there are.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_figure_that_is_spoken_of_is_served() {
     let server = TestServer::start_with(Engine::Postgres, |environment| {
@@ -114,9 +114,9 @@ async fn each_figure_that_is_spoken_of_is_served() {
         let found = known.iter().any(|it| it.starts_with(&start));
         assert!(found, "the runbook looks for {start}");
     }
-    // The README's table leaves the prefix out, and says of all what they are.
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let (_, table) = readme.split_once("\n| figure | says | alert |\n").unwrap();
+    // The page's table leaves the prefix out, and says of all what they are.
+    let page = std::fs::read_to_string(root.join("docs/watching.md")).unwrap();
+    let (_, table) = page.split_once("\n| figure | says | alert |\n").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
     let described = table.lines().skip(1).flat_map(|row| {
         let cell = row.split('|').nth(1).unwrap();

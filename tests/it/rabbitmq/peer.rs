@@ -34,6 +34,8 @@ pub(super) enum Then {
     Waits,
     /// Cancels the consumer.
     Cancels,
+    /// At the first acknowledgement takes all else back, for the next consumer, and cancels this one.
+    TimesOut,
     /// Closes the channel.
     ClosesChannel,
     /// Reads and says nothing more, not even heartbeats, and leaves the connection open.
@@ -42,12 +44,18 @@ pub(super) enum Then {
     StandsStill,
 }
 
-/// The events that were acknowledged, by connection in the order in which they consumed.
-type Acknowledged = Arc<Mutex<Vec<Vec<u64>>>>;
+/// What consuming connections have said, in the order in which they began to consume.
+#[derive(Default)]
+struct Heard {
+    /// The tags that each acknowledged.
+    acknowledged: Vec<Vec<u64>>,
+    /// Those on which everything unsettled was given back.
+    given_back: Vec<usize>,
+}
 
 pub(super) struct Peer {
     port: u16,
-    acknowledged: Acknowledged,
+    heard: Arc<Mutex<Heard>>,
     leaderless: Arc<AtomicBool>,
 }
 
@@ -58,14 +66,14 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let scripts = Arc::new(Mutex::new(VecDeque::from(scripts)));
-        let acknowledged = Acknowledged::default();
-        let theirs = Arc::clone(&acknowledged);
+        let heard = Arc::<Mutex<Heard>>::default();
+        let theirs = Arc::clone(&heard);
         let leaderless = Arc::new(AtomicBool::default());
         let their_leaderless = Arc::clone(&leaderless);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (scripts, acknowledged) = (Arc::clone(&scripts), Arc::clone(&theirs));
+                let (scripts, heard) = (Arc::clone(&scripts), Arc::clone(&theirs));
                 let leaderless = Arc::clone(&their_leaderless);
                 tokio::spawn(async move {
                     let mut link = Link {
@@ -73,8 +81,9 @@ impl Peer {
                         input: Vec::new(),
                         scripts,
                         then: Then::Waits,
-                        acknowledged,
+                        heard,
                         number: None,
+                        sent: Vec::new(),
                         published: 0,
                         leaderless,
                         refuses: false,
@@ -86,7 +95,7 @@ impl Peer {
         });
         Self {
             port,
-            acknowledged,
+            heard,
             leaderless,
         }
     }
@@ -107,7 +116,12 @@ impl Peer {
 
     /// The tags that each consuming connection acknowledged.
     pub(super) fn acknowledged(&self) -> Vec<Vec<u64>> {
-        self.acknowledged.lock().unwrap().clone()
+        self.heard.lock().unwrap().acknowledged.clone()
+    }
+
+    /// The consuming connections on which everything unsettled was given back.
+    pub(super) fn given_back(&self) -> Vec<usize> {
+        self.heard.lock().unwrap().given_back.clone()
     }
 }
 
@@ -116,9 +130,11 @@ struct Link {
     input: Vec<u8>,
     scripts: Arc<Mutex<VecDeque<Script>>>,
     then: Then,
-    acknowledged: Acknowledged,
+    heard: Arc<Mutex<Heard>>,
     /// Among the connections that consume.
     number: Option<usize>,
+    /// The events that it was sent.
+    sent: Vec<String>,
     published: u64,
     leaderless: Arc<AtomicBool>,
     refuses: bool,
@@ -181,6 +197,17 @@ impl Link {
             Class::Exchange(Exchange::Declare(_)) => {
                 Class::Exchange(Exchange::DeclareOk(exchange::DeclareOk {}))
             }
+            // There are no queues of the version before.
+            Class::Queue(Queue::Declare(declare))
+                if declare.passive && !declare.queue.as_str().ends_with(".2") =>
+            {
+                Class::Channel(Channel::Close(channel::Close {
+                    reply_code: 404,
+                    reply_text: "NOT_FOUND".into(),
+                    class_id: 0,
+                    method_id: 0,
+                }))
+            }
             Class::Queue(Queue::Declare(declare)) => {
                 let waiting = self.then == Then::StandsStill;
                 Class::Queue(Queue::DeclareOk(queue::DeclareOk {
@@ -216,13 +243,41 @@ impl Link {
             }
             Class::Basic(Basic::Ack(ack)) => {
                 if let Some(number) = self.number {
-                    self.acknowledged.lock().unwrap()[number].push(ack.delivery_tag);
+                    self.heard.lock().unwrap().acknowledged[number].push(ack.delivery_tag);
                 }
+                if self.then != Then::TimesOut {
+                    return Ok(());
+                }
+                self.then = Then::Waits;
+                self.take_back(&ack);
+                Class::Basic(Basic::Cancel(basic::Cancel {
+                    consumer_tag: "it".into(),
+                    nowait: true,
+                }))
+            }
+            Class::Basic(Basic::Nack(nack)) => {
+                assert!(nack.multiple && nack.requeue, "{nack:?}");
+                self.heard.lock().unwrap().given_back.extend(self.number);
                 return Ok(());
             }
+            Class::Basic(Basic::Cancel(cancel)) => Class::Basic(Basic::CancelOk(basic::CancelOk {
+                consumer_tag: cancel.consumer_tag,
+            })),
             _ => return Ok(()),
         };
         self.say(channel, answer).await
+    }
+
+    /// Puts what was not acknowledged before what the next consumer gets.
+    fn take_back(&mut self, ack: &basic::Ack) {
+        let sent = (1..).zip(std::mem::take(&mut self.sent));
+        let rest = sent.filter(|(tag, _)| {
+            *tag != ack.delivery_tag && !(ack.multiple && *tag < ack.delivery_tag)
+        });
+        let rest = rest.map(|(_, event)| event);
+        if let Some(next) = self.scripts.lock().unwrap().front_mut() {
+            next.events.splice(0..0, rest);
+        }
     }
 
     async fn play(&mut self, channel: u16, queue: &str) -> std::io::Result<()> {
@@ -232,7 +287,7 @@ impl Link {
         };
         let script = if queue.contains("work") {
             let number = {
-                let mut all = self.acknowledged.lock().unwrap();
+                let all = &mut self.heard.lock().unwrap().acknowledged;
                 all.push(Vec::new());
                 all.len() - 1
             };
@@ -252,7 +307,8 @@ impl Link {
             consumer_tag: tag(),
         }))];
         for (number, event) in (1..).zip(&script.events) {
-            let body = format!(r#"{{"id":"{event}"}}"#).into_bytes();
+            let body =
+                format!(r#"{{"id":"{event}","type":"payout.paid","created":1}}"#).into_bytes();
             frames.push(method(Basic::Deliver(basic::Deliver {
                 consumer_tag: tag(),
                 delivery_tag: number,
@@ -284,9 +340,10 @@ impl Link {
                     method_id: 0,
                 })),
             )),
-            Then::Waits | Then::FallsSilent | Then::StandsStill => {}
+            Then::Waits | Then::TimesOut | Then::FallsSilent | Then::StandsStill => {}
         }
         self.send(&frames).await?;
+        self.sent = script.events;
         self.then = script.then;
         Ok(())
     }
@@ -327,7 +384,8 @@ fn properties(event: &str) -> BasicProperties {
         ("app", text("default")),
         ("provider", text("stripe")),
         ("event_id", text(event)),
-        ("type", text("invoice.paid")),
+        // A type that changes nothing.
+        ("type", text("payout.paid")),
         ("received_at", AMQPValue::LongLongInt(5)),
         ("mode", text("any")),
         ("receipt", text(event)),

@@ -341,3 +341,52 @@ async fn a_full_work_queue_makes_receivers_spool_and_nothing_is_lost() {
     worker.stop().await;
     tokio::task::block_in_place(|| shared().ctl(&["clear_policy", &prefix]));
 }
+
+/// What 0.2.0 publishes for a webhook, word by word: its messages may lie in the queues, or come from
+/// receivers that still run, when this version's workers begin.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_0_2_0_is_worked_off() {
+    let prefix = prefix();
+    let server = TestServer::start_with(Engine::Postgres, |environment| {
+        environment.insert("AMQP_URL".into(), shared().url().into());
+        environment.insert("TOLLGATE_AMQP_PREFIX".into(), prefix.as_str().into());
+    })
+    .await;
+    let received_at = seconds_from_now(-5);
+    let mut table = FieldTable::default();
+    for (name, value) in [
+        ("version", "1"),
+        ("app", "default"),
+        ("provider", "stripe"),
+        ("event_id", "evt_7"),
+        ("type", "customer.created"),
+        ("mode", "any"),
+        ("receipt", "0123456789abcdef0123456789abcdef"),
+        ("request_id", "req-of-0.2.0"),
+        (
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ),
+    ] {
+        table.insert(name.into(), text(value));
+    }
+    let nanos = received_at * 1_000_000_000;
+    table.insert("received_at".into(), AMQPValue::LongLongInt(nanos));
+    table.insert("attempt".into(), AMQPValue::LongLongInt(0));
+    let properties = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_content_type("application/json".into())
+        .with_message_id("evt_7".into())
+        .with_type("customer.created".into())
+        .with_timestamp(received_at.unsigned_abs())
+        .with_headers(table);
+    let stranger = Stranger::at(shared()).await;
+    let body = sign_up(7).to_string();
+    stranger
+        .publish(&work_queue(&prefix), properties, body.as_bytes())
+        .await;
+    let event = server.outcome("evt_7").await;
+    assert_eq!(event["outcome"], "applied", "{event}");
+    assert_eq!(event["attempts"], 1, "{event}");
+    server.stop().await;
+}

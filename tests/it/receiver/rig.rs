@@ -236,6 +236,7 @@ impl Rig {
             acknowledged: Acknowledged::default(),
             usage: Usage::default(),
             apis: Apis::default(),
+            hooks: tollgate::pipeline::hooks::HookSender::new(true).unwrap(),
             metrics: Metrics::default(),
             figures,
         });

@@ -32,6 +32,7 @@ pub(crate) fn order_of(app: &AppSlug) -> Order {
         app: app.clone(),
         actor: Actor::Operator,
         now: SystemClock.now(),
+        reason: None,
     }
 }
 

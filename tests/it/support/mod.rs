@@ -8,6 +8,7 @@ pub(crate) mod fake_api;
 pub(crate) mod fixtures;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod python;
 pub(crate) mod rabbitmq;
 pub(crate) mod serving;
 pub(crate) mod spec;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// Runs a command to its end, with nothing in its environment but what is given.
@@ -9,7 +10,17 @@ pub(crate) async fn tollgate(
     arguments: &[&str],
     environment: BTreeMap<OsString, OsString>,
 ) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let program = Path::new(env!("CARGO_BIN_EXE_tollgate"));
+    run(program, arguments, environment).await
+}
+
+/// The same with another program.
+pub(crate) async fn run(
+    program: &Path,
+    arguments: &[&str],
+    environment: BTreeMap<OsString, OsString>,
+) -> Output {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()

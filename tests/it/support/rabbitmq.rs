@@ -3,9 +3,13 @@
 //! Nothing of it is left behind. Each broker has a watchdog, a shell that waits for the end of
 //! its standard input, which comes when this process ends in whatever way; it then kills the
 //! broker's processes by their ids and removes the folder.
+//!
+//! With `TOLLGATE_TEST_RABBITMQ_ROOT` the programs are those of another system's root folder, as
+//! `deploy/dev/test --rabbitmq-4` makes it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -73,10 +77,12 @@ impl Broker {
 
     /// Starts a broker of its own, with further settings. Ends when it is dropped.
     pub(crate) fn start_with(further: &str) -> Self {
+        let bin = root().map_or_else(|| BIN.into(), |root| root.join(&BIN[1..]));
         assert!(
-            Path::new(BIN).join("rabbitmq-server").exists(),
-            "these tests need RabbitMQ's programs; no service has to run. Install them with:\n    \
-             apt-get install -y --no-install-recommends rabbitmq-server"
+            bin.join("rabbitmq-server").exists(),
+            "these tests need RabbitMQ's programs in {}; no service has to run. Install them with:\n    \
+             apt-get install -y --no-install-recommends rabbitmq-server",
+            bin.display()
         );
         let port = three_ports();
         let folder = std::env::temp_dir().join(format!("tollgate-rabbitmq-{port}"));
@@ -229,7 +235,7 @@ fn epmd(port: u16, folder: &Path) -> Child {
     // Started by the broker it would be a daemon that outlives it.
     let port = (port + 1).to_string();
     let arguments = ["-port", &port, "-address", "127.0.0.1"];
-    spawn(Command::new("epmd").args(arguments), folder, "epmd")
+    spawn(program("epmd").args(arguments), folder, "epmd")
 }
 
 fn server(port: u16, folder: &Path) -> Child {
@@ -254,8 +260,34 @@ fn watchdog(folder: &Path) -> Child {
         .unwrap()
 }
 
-fn command(program: &str, port: u16, folder: &Path) -> Command {
-    let mut command = Command::new(Path::new(BIN).join(program));
+/// The other system whose RabbitMQ is tried.
+fn root() -> Option<PathBuf> {
+    std::env::var_os("TOLLGATE_TEST_RABBITMQ_ROOT").map(PathBuf::from)
+}
+
+/// A program of this system, or of the other one. That one's `/usr` is laid over ours for the
+/// program alone: libraries and Erlang are found where they expect to be, every other path means
+/// what it means here, and nothing stays mounted when the program ends. Each step becomes the next
+/// one, so the child's number is the program's.
+fn program(path: &str) -> Command {
+    let Some(root) = root() else {
+        return Command::new(path);
+    };
+    let mut command = Command::new("unshare");
+    // Mounts need root's rights, which a namespace of users gives to everybody.
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        command.arg("--map-root-user");
+    }
+    let script = "mount --bind \"$1/usr\" /usr && shift && exec \"$@\"";
+    command
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(root)
+        .arg(path);
+    command
+}
+
+fn command(name: &str, port: u16, folder: &Path) -> Command {
+    let mut command = program(&format!("{BIN}/{name}"));
     let path = |name: &str| folder.join(name).display().to_string();
     let no_second_epmd = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false";
     command.envs([

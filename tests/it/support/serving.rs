@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -34,9 +35,14 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it, with nothing in its environment but what is given; `TOLLGATE_LISTEN` among it.
     pub(crate) fn spawn(environment: &BTreeMap<OsString, OsString>) -> Self {
+        Self::spawn_of(Path::new(env!("CARGO_BIN_EXE_tollgate")), environment)
+    }
+
+    /// The same with another program.
+    pub(crate) fn spawn_of(program: &Path, environment: &BTreeMap<OsString, OsString>) -> Self {
         let listen = environment[&OsString::from("TOLLGATE_LISTEN")].clone();
         let log = NamedTempFile::new().unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        let child = Command::new(program)
             .arg("serve")
             .env_clear()
             .envs(environment)

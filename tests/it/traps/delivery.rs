@@ -94,6 +94,7 @@ async fn trap_05_a_replay_is_no_duplicate(engine: Engine) {
         app: AppSlug::default_app(),
         actor: Actor::Root,
         now: now(),
+        reason: None,
     };
     replay_in_store(&store, Place::BuiltInQueue, &order, "evt_1", true)
         .await
@@ -212,6 +213,7 @@ async fn trap_23_an_ordered_replay_survives_a_restart(engine: Engine) {
         app: AppSlug::default_app(),
         actor: Actor::Root,
         now: now(),
+        reason: None,
     };
     replay_in_store(&store, Place::BuiltInQueue, &order, "evt_1", false)
         .await

@@ -47,6 +47,15 @@ impl FeatureHistory {
         self.0.decide()
     }
 
+    /// True if this list is what the account is known to have. Of one of which no list was seen, that is
+    /// none.
+    pub fn settles_on(&self, list: &FeatureList) -> bool {
+        match self.current() {
+            Some(current) => !current.ambiguous && current.state == *list,
+            None => list.features.is_empty(),
+        }
+    }
+
     /// Returns all features that were ever listed.
     pub fn all(&self) -> BTreeSet<Feature> {
         let lists = self.0.observations().map(|it| &it.state.features);

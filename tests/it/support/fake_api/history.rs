@@ -36,6 +36,12 @@ fn fold_stripe(memory: &Memory, event: &Value) {
     let event_type = event["type"].as_str().unwrap_or_default();
     let mut object = event["data"]["object"].clone();
     let at = &event["created"];
+    if object["object"] == "entitlements.active_entitlement_summary" {
+        let data = object["entitlements"]["data"].take();
+        let kept = json!({"id": object["customer"], "data": data});
+        memory.put(List::Features, kept);
+        return;
+    }
     if object["id"].is_null() {
         return;
     }

@@ -16,6 +16,8 @@ pub(crate) enum List {
     Disputes,
     Refunds,
     Events,
+    /// What Stripe's customers are entitled to: an object a customer, with his id.
+    Features,
 }
 
 /// A part of a list, oldest objects first or newest first.

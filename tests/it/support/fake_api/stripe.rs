@@ -11,6 +11,12 @@ use super::{Question, seconds};
 /// Finds out what is asked.
 pub(super) fn question(path: &str, query: BTreeMap<String, String>) -> Option<Question> {
     let path = path.strip_prefix("/v1/")?;
+    if path == "entitlements/active_entitlements" {
+        let id = query.get("customer").cloned();
+        assert!(id.is_some(), "the customer is missing");
+        let list = List::Features;
+        return Some(Question { list, id, query });
+    }
     let (list, id) = match path.split_once('/') {
         Some((list, id)) => (list, Some(id.to_owned())),
         None => (path, None),
@@ -35,6 +41,9 @@ pub(super) fn reply(
     most: usize,
 ) -> (StatusCode, Value) {
     let Question { list, id, query } = question;
+    if *list == List::Features {
+        return features(objects, question, most);
+    }
     if let Some(id) = id {
         return match objects.get(*list, id) {
             Some(object) if object["deleted"] == true => {
@@ -76,6 +85,30 @@ pub(super) fn reply(
     }
     let page = json!({
         "object": "list", "url": "/v1/list", "has_more": part.has_more, "data": part.objects,
+    });
+    (StatusCode::OK, page)
+}
+
+/// A page of what a customer is entitled to, newest last.
+/// <https://docs.stripe.com/api/entitlements/active-entitlement/list>
+fn features(objects: &dyn Objects, question: &Question, most: usize) -> (StatusCode, Value) {
+    let customer = question.id.as_deref().unwrap_or_default();
+    if objects.get(List::Customers, customer).is_none() {
+        return missing();
+    }
+    let kept = objects.get(List::Features, customer);
+    let all = kept.as_ref().and_then(|it| it["data"].as_array());
+    let all = all.map_or(&[][..], Vec::as_slice);
+    let asked = |name: &str| question.query.get(name);
+    let limit: usize = asked("limit").map_or(10, |it| it.parse().unwrap());
+    let after = asked("starting_after").map_or(0, |after| {
+        1 + all.iter().position(|it| it["id"] == **after).unwrap()
+    });
+    let rest = &all[after..];
+    let page = &rest[..rest.len().min(limit.min(most))];
+    let page = json!({
+        "object": "list", "url": "/v1/entitlements/active_entitlements",
+        "has_more": page.len() < rest.len(), "data": page,
     });
     (StatusCode::OK, page)
 }

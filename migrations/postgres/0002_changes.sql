@@ -1,0 +1,124 @@
+-- What is told to others of changes: an outbox, webhooks of an app's own, and their deliveries.
+
+-- Changes that somebody is to be told of, in the transaction that makes them. `published_at`: the
+-- broker has it, or there is none. What nobody but the broker wants goes as soon as that has it; the
+-- rest stays for a time, to be sent again. `data` names packages, prices and ids, and goes when its
+-- customer is erased. No foreign key to the app, for the reason that `audit` has none: a row is
+-- written with its entry there.
+CREATE TABLE changes (
+    seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id           word NOT NULL,
+    app          word NOT NULL,
+    customer_id  word,
+    kind         word NOT NULL,
+    occurred_at  TIMESTAMPTZ NOT NULL,
+    data         JSONB NOT NULL,
+    published_at TIMESTAMPTZ
+);
+-- What the broker is to have next, oldest first, which workers ask several times a second.
+CREATE INDEX changes_unpublished ON changes (seq) WHERE published_at IS NULL;
+-- What has been kept long enough, oldest first.
+CREATE INDEX changes_by_published_at ON changes (published_at) WHERE published_at IS NOT NULL;
+-- Those of a customer that is erased.
+CREATE INDEX changes_by_customer ON changes (app, customer_id) WHERE customer_id IS NOT NULL;
+
+-- Who does what one process at a time may do, until when.
+CREATE TABLE leases (
+    name   word PRIMARY KEY,
+    holder word NOT NULL,
+    until  TIMESTAMPTZ NOT NULL
+);
+
+-- Webhooks of an app's own. `failing_since`: nothing was delivered since; `failures` counts the rounds
+-- that delivered nothing, `rest_until` says when the next one is. `leased_until`: a worker delivers.
+CREATE TABLE hooks (
+    id            word PRIMARY KEY,
+    app           word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    url           TEXT NOT NULL,
+    kinds         JSONB NOT NULL,
+    body          word NOT NULL,
+    description   TEXT,
+    status        word NOT NULL,
+    reason        word,
+    created_at    TIMESTAMPTZ NOT NULL,
+    updated_at    TIMESTAMPTZ NOT NULL,
+    failing_since TIMESTAMPTZ,
+    failures      BIGINT NOT NULL,
+    rest_until    TIMESTAMPTZ NOT NULL,
+    leased_until  TIMESTAMPTZ NOT NULL
+);
+-- The list of an app; and who is to be told of a change, which every batch of events asks.
+CREATE INDEX hooks_by_app ON hooks (app, id);
+
+-- What deliveries of a hook are signed with, sealed; two while one takes the place of the other.
+CREATE TABLE hook_secrets (
+    id         word PRIMARY KEY,
+    app        word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hook_id    word NOT NULL REFERENCES hooks (id) ON DELETE CASCADE,
+    sealed     BYTEA NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ
+);
+CREATE INDEX hook_secrets_by_hook ON hook_secrets (hook_id);
+-- Everything of an app goes with it: the foreign key's own look-up.
+CREATE INDEX hook_secrets_by_app ON hook_secrets (app);
+
+-- Deliveries of changes to hooks. One waits until `settled_at`; the next try is at `next_at`.
+CREATE TABLE hook_deliveries (
+    seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id          word NOT NULL UNIQUE,
+    app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hook_id     word NOT NULL REFERENCES hooks (id) ON DELETE CASCADE,
+    change_seq  BIGINT NOT NULL REFERENCES changes (seq) ON DELETE CASCADE,
+    customer_id word,
+    kind        word NOT NULL,
+    state       word NOT NULL,
+    attempts    BIGINT NOT NULL,
+    created_at  TIMESTAMPTZ NOT NULL,
+    next_at     TIMESTAMPTZ NOT NULL,
+    tried_at    TIMESTAMPTZ,
+    settled_at  TIMESTAMPTZ,
+    status      BIGINT,
+    error       word
+);
+-- What is due at a hook, oldest first; and whether anything is.
+CREATE INDEX hook_deliveries_due ON hook_deliveries (hook_id, next_at, seq)
+    WHERE settled_at IS NULL;
+-- Whether an older one of the same customer waits.
+CREATE INDEX hook_deliveries_of_customer ON hook_deliveries (hook_id, customer_id, seq)
+    WHERE settled_at IS NULL;
+-- The list of a hook, newest first.
+CREATE INDEX hook_deliveries_by_hook ON hook_deliveries (hook_id, seq);
+-- Whether a change is still to be delivered; those that go with it.
+CREATE INDEX hook_deliveries_by_change ON hook_deliveries (change_seq);
+-- Everything of an app goes with it: the foreign key's own look-up.
+CREATE INDEX hook_deliveries_by_app ON hook_deliveries (app);
+
+-- When each endpoint of a provider last took a webhook that was signed with a secret of its own.
+-- `of_settings`: by one that only the settings of the receivers have. `told_of`: nothing had come since
+-- then when operators were told so. Read as a whole: an app has as many rows as providers.
+CREATE TABLE endpoint_receipts (
+    app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider word NOT NULL,
+    last_at  TIMESTAMPTZ NOT NULL,
+    of_settings BOOLEAN NOT NULL,
+    told_of  TIMESTAMPTZ,
+    PRIMARY KEY (app, provider)
+);
+
+-- Flags for packages without releases, which are looked for and not written down, of which operators
+-- were told: once for all customers who have one.
+CREATE TABLE told_flags (
+    app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    kind    word NOT NULL,
+    subject word NOT NULL,
+    PRIMARY KEY (app, kind, subject)
+);
+
+CREATE FUNCTION remove_changes_of_app() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM changes WHERE app = OLD.slug;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER apps_take_changes AFTER DELETE ON apps
+    FOR EACH ROW EXECUTE FUNCTION remove_changes_of_app();

@@ -1,0 +1,48 @@
+//! URLs that may have a password in them.
+
+use reqwest::Url;
+
+/// How the characters are written that end the part of a URL in which a password stands.
+const HINT: &str =
+    "in a password write `/` as %2F, `?` as %3F, `#` as %23, `@` as %40 and `%` as %25";
+
+/// Parses a URL.
+///
+/// # Errors
+/// What is wrong with it, without the text. A password with one of the characters that end the part of
+/// a URL where it stands moves everything behind it, and what the parser says then names the wrong
+/// part. With digits before a `#` it even says nothing: they are a port.
+pub(super) fn parse(text: &str) -> Result<Url, String> {
+    let authority = text.split_once("://").map_or(text, |(_, behind)| behind);
+    let end = authority.find(['/', '?', '#']);
+    let is_moved = end.is_some_and(|at| authority[at..].contains('@'));
+    match Url::parse(text) {
+        Ok(url) if url.fragment().is_some() => Err(format!("has a part behind a `#`; {HINT}")),
+        Ok(url) => Ok(url),
+        Err(error) if is_moved => Err(format!("not a URL ({error}); {HINT}")),
+        Err(error) => Err(format!("not a URL ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_ends_the_part_of_the_url_is_named_and_not_shown() {
+        for text in [
+            "postgres://u:pa#ss@h/db",
+            "amqp://u:pa/ss@h/v",
+            "postgres://u:pa?ss@h/db",
+            "postgres://u:12#ss@h/db",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains("%23") && !error.contains("ss@"), "{error}");
+        }
+        assert_eq!(
+            parse("postgres://u:p@h:x/db").unwrap_err(),
+            "not a URL (invalid port number)"
+        );
+        assert!(parse("postgres://u:pa%23ss@h/db?application_name=a@b").is_ok());
+    }
+}

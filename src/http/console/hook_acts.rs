@@ -1,0 +1,130 @@
+//! Acts on a hook that are asked about first: disabling it, another secret, removing it.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use secrecy::ExposeSecret;
+
+use super::confirm::{self, Confirm};
+use super::form::Form;
+use super::hooks::page_of;
+use super::issued::issued;
+use super::refusal::Refusal;
+use super::undo::done_at;
+use super::visitor::Visitor;
+use crate::domain::hook::{DeliveryState, HookStatus};
+use crate::domain::role::Role;
+use crate::http::AppState;
+use crate::pipeline::hooks::{self, HookChange};
+use crate::store::Window;
+use crate::store::hook_delivery::DeliveryFilter;
+
+/// How long the secret before signs too after one was replaced.
+const OVERLAP: Duration = Duration::from_hours(24);
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new().route("/hooks/{id}/act/{act}", get(ask).post(act))
+}
+
+/// Words of an act: its name, its title, its button, and what it means.
+struct Words {
+    act: &'static str,
+    title: &'static str,
+    button: &'static str,
+    meaning: &'static str,
+    is_final: bool,
+}
+
+const ACTS: [Words; 3] = [
+    Words {
+        act: "disable",
+        title: "Disable the hook?",
+        button: "Disable",
+        meaning: "Nothing is delivered any more. What waits goes out when it is enabled again; what happens \
+                  meanwhile is not kept for it.",
+        is_final: false,
+    },
+    Words {
+        act: "rotate",
+        title: "Give the hook another secret?",
+        button: "Show the new secret",
+        meaning: "Deliveries are signed with both for 24 hours, then with the new one alone.",
+        is_final: false,
+    },
+    Words {
+        act: "delete",
+        title: "Remove the hook?",
+        button: "Remove",
+        meaning: "It goes with its secrets, its deliveries and what waits for it.",
+        is_final: true,
+    },
+];
+
+fn words_of(act: &str) -> Result<&'static Words, Refusal> {
+    let found = ACTS.iter().find(|words| words.act == act);
+    found.ok_or_else(Refusal::no_such_page)
+}
+
+async fn ask(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path((id, act)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    visitor.admin.require(Role::Owner)?;
+    let words = words_of(&act)?;
+    let (store, app) = (&state.store, &visitor.app);
+    let hook = hooks::find(store, app, &id).await?;
+    let waiting = DeliveryFilter {
+        state: Some(DeliveryState::Waiting),
+        kind: None,
+    };
+    let one = Window::Page { number: 1, size: 1 };
+    let found = hooks::deliveries(store, app, &id, &waiting, &one).await?;
+    let act = Confirm {
+        title: words.title.to_owned(),
+        meaning: words.meaning,
+        facts: vec![
+            ("Goes to", hook.url),
+            ("Waiting", found.total.unwrap_or_default().to_string()),
+        ],
+        path: format!("{}/act/{}", page_of(&id), words.act),
+        button: words.button,
+        is_final: words.is_final,
+        back: page_of(&id),
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "hooks", act)
+}
+
+async fn act(
+    State(state): State<AppState>,
+    Path((id, act)): Path<(String, String)>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    let form = form.of_owner()?;
+    let (store, order) = (&state.store, form.order(&state)?);
+    match words_of(&act)?.act {
+        "disable" => {
+            let wanted = HookChange {
+                status: Some(HookStatus::Disabled),
+                ..HookChange::default()
+            };
+            hooks::change(store, &order, &id, wanted).await?;
+            Ok(done_at(&page_of(&id), "disable", None))
+        }
+        "rotate" => {
+            let made = hooks::rotate_secret(store, &state.vault, &order, &id, OVERLAP).await?;
+            let secret = made.secret.expose_secret().to_owned();
+            let note = "The one before signs too for another 24 hours.";
+            let what = "The new secret of the hook";
+            issued(&form.visitor, page_of(&id), what, secret, note)
+        }
+        _ => {
+            hooks::remove(store, &order, &id).await?;
+            Ok(done_at("/console/hooks", "delete", None))
+        }
+    }
+}

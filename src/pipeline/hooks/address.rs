@@ -1,0 +1,128 @@
+//! Which addresses are on the public internet: hooks go nowhere else unless the operator allows it,
+//! or whoever may make a hook could reach what only this machine can.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// True of an address that may be anybody's on the internet. By the registries of special addresses:
+/// <https://www.iana.org/assignments/iana-ipv4-special-registry> and
+/// <https://www.iana.org/assignments/iana-ipv6-special-registry>.
+pub(super) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let refused = address.is_unspecified()
+        || address.is_loopback()
+        || address.is_private()
+        // With the metadata services of clouds, 169.254.169.254.
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_multicast()
+        || address.is_documentation()
+        // "This network", where some systems reach themselves.
+        || a == 0
+        // Carrier-grade NAT, which clouds also use within (RFC 6598).
+        || (a == 100 && (64..128).contains(&b))
+        // Protocol assignments and 6to4 relays.
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        // Benchmarks (RFC 2544), and what is reserved.
+        || (a == 198 && (18..20).contains(&b))
+        || a >= 240;
+    !refused
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    // An address of the other family in the clothes of this one is judged as what it is: mapped,
+    // compatible, by NAT64 or 6to4.
+    if let Some(inner) = address.to_ipv4_mapped() {
+        return is_public_v4(inner);
+    }
+    let segments = address.segments();
+    let inner = match segments {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some((high, low)),
+        _ => None,
+    };
+    if let Some((high, low)) = inner {
+        return is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    }
+    // Only what has been given out (2000::/3) is public, which leaves out loopback, unspecified,
+    // compatible, unique local, link-local, site-local and multicast addresses.
+    let is_given_out = segments[0] & 0xe000 == 0x2000;
+    // Teredo and other protocol assignments (2001::/23), documentation.
+    let is_special = match segments {
+        [0x2001, second, ..] => second < 0x200 || second == 0xdb8,
+        [0x3fff, second, ..] => second < 0x1000,
+        _ => false,
+    };
+    is_given_out && !is_special
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_internet_are_public() {
+        for refused in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.254",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::1",
+            "2002:a00:1::1",
+            "2001::1",
+            "2001:db8::1",
+            "3fff::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(refused.parse().unwrap()), "{refused}");
+        }
+        for public in [
+            "1.1.1.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "223.255.255.255",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+            "2606:4700::1111",
+            "2a00:1450:4001::1",
+        ] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+    }
+}

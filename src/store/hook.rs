@@ -1,0 +1,318 @@
+//! Webhooks of an app's own, and their secrets.
+
+use super::record::{binds, record};
+use super::{StoreError, Tx};
+use crate::domain::hook::{DisabledBecause, HookBody, HookStatus};
+use crate::domain::id::{AppSlug, HookId, HookSecretId};
+use crate::domain::time::Timestamp;
+
+/// A webhook of an app's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Names it in the API.
+    pub id: HookId,
+    /// The app.
+    pub app: AppSlug,
+    /// Where deliveries go.
+    pub url: String,
+    /// The kinds of changes that it is told of; see [`filter`](crate::domain::announcement::filter).
+    pub kinds: Vec<String>,
+    /// What bodies hold.
+    pub body: HookBody,
+    /// What it is for, in the words of who made it.
+    pub description: Option<String>,
+    /// Whether it is delivered to.
+    pub status: HookStatus,
+    /// Why it is not.
+    pub reason: Option<DisabledBecause>,
+    /// When it was made, by the local clock.
+    pub created_at: Timestamp,
+    /// When an admin or a failure last changed it.
+    pub updated_at: Timestamp,
+    /// Since when nothing was delivered, though it was tried.
+    pub failing_since: Option<Timestamp>,
+    /// How many rounds have delivered nothing since.
+    pub failures: i64,
+}
+
+record! {
+    impl Hook from "hooks" {
+        id, app, url, kinds, body, description, status, reason, created_at, updated_at,
+        failing_since, failures,
+    }
+}
+
+/// A secret of a hook, sealed.
+#[derive(Clone, Debug)]
+pub struct SealedHookSecret {
+    /// Names it.
+    pub id: HookSecretId,
+    /// The app.
+    pub app: AppSlug,
+    /// The hook.
+    pub hook: HookId,
+    /// As the vault sealed it.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when it signs nothing.
+    pub expires_at: Option<Timestamp>,
+}
+
+record! {
+    impl SealedHookSecret from "hook_secrets" { id, app, hook, sealed, created_at, expires_at }
+}
+
+impl Tx {
+    /// Adds a hook.
+    pub(crate) async fn hook_add(&mut self, hook: &Hook) -> Result<(), StoreError> {
+        let sql = r"
+            INSERT INTO hooks (
+                id, app, url, kinds, body, description, status, reason, created_at, updated_at,
+                failures, rest_until, leased_until
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 0, $9, $9)
+        ";
+        let binds = binds![
+            &hook.id,
+            &hook.app,
+            &hook.url,
+            &hook.kinds,
+            hook.body,
+            &hook.description,
+            hook.status,
+            hook.reason,
+            hook.created_at,
+        ];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
+    /// Lists the hooks of an app, oldest first.
+    pub(crate) async fn hook_list(&mut self, app: &AppSlug) -> Result<Vec<Hook>, StoreError> {
+        let sql = r"
+            SELECT
+                id, app, url, kinds, body, description, status, reason, created_at, updated_at,
+                failing_since, failures
+            FROM hooks
+            WHERE app = $1
+            ORDER BY id
+        ";
+        self.fetch(sql, binds![app]).await
+    }
+
+    /// Finds a hook of an app.
+    pub(crate) async fn hook_find(
+        &mut self,
+        app: &AppSlug,
+        id: &HookId,
+    ) -> Result<Option<Hook>, StoreError> {
+        let sql = r"
+            SELECT
+                id, app, url, kinds, body, description, status, reason, created_at, updated_at,
+                failing_since, failures
+            FROM hooks
+            WHERE id = $2 AND app = $1
+        ";
+        self.fetch_opt(sql, binds![app, id]).await
+    }
+
+    /// Writes what an admin changed of a hook. It is tried anew at once.
+    pub(crate) async fn hook_put(&mut self, hook: &Hook) -> Result<(), StoreError> {
+        let sql = r"
+            UPDATE hooks
+            SET url = $3, kinds = $4, body = $5, description = $6, status = $7, reason = $8,
+                updated_at = $9, failing_since = NULL, failures = 0, rest_until = $9
+            WHERE id = $2 AND app = $1
+        ";
+        let binds = binds![
+            &hook.app,
+            &hook.id,
+            &hook.url,
+            &hook.kinds,
+            hook.body,
+            &hook.description,
+            hook.status,
+            hook.reason,
+            hook.updated_at,
+        ];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
+    /// Removes a hook, its secrets and its deliveries.
+    pub(crate) async fn hook_delete(
+        &mut self,
+        app: &AppSlug,
+        id: &HookId,
+    ) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM hooks WHERE id = $2 AND app = $1";
+        Ok(self.execute(sql, binds![app, id]).await? > 0)
+    }
+
+    /// Lists the hooks for which a delivery is due and that nobody delivers to just now. One that waits
+    /// behind another of its customer is not due, whatever its time: a round would find nothing to do.
+    pub(crate) async fn hook_due(
+        &mut self,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Vec<Hook>, StoreError> {
+        let sql = r"
+            SELECT
+                id, app, url, kinds, body, description, status, reason, created_at, updated_at,
+                failing_since, failures
+            FROM hooks
+            WHERE status = 'enabled' AND leased_until <= $1 AND rest_until <= $1
+                AND EXISTS (
+                    SELECT 1
+                    FROM hook_deliveries
+                    WHERE hook_id = hooks.id AND settled_at IS NULL AND next_at <= $1
+                        AND NOT EXISTS (
+                            SELECT 1
+                            FROM hook_deliveries AS older
+                            WHERE older.hook_id = hooks.id
+                                AND older.customer_id = hook_deliveries.customer_id
+                                AND older.settled_at IS NULL
+                                AND older.seq < hook_deliveries.seq
+                        )
+                )
+            ORDER BY leased_until
+            LIMIT $2
+        ";
+        self.fetch(sql, binds![now, most]).await
+    }
+
+    /// Takes a hook for a round of deliveries; `false` if somebody else has it.
+    pub(crate) async fn hook_lease(
+        &mut self,
+        id: &HookId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = r"
+            UPDATE hooks
+            SET leased_until = $2
+            WHERE id = $1 AND leased_until <= $3 AND status = 'enabled'
+        ";
+        Ok(self.execute(sql, binds![id, until, now]).await? > 0)
+    }
+
+    /// Ends a round of deliveries: how the hook stands, and until when it rests.
+    pub(crate) async fn hook_settle(
+        &mut self,
+        hook: &Hook,
+        rest_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            UPDATE hooks
+            SET failing_since = $2, failures = $3, rest_until = $4, leased_until = $5
+            WHERE id = $1
+        ";
+        let binds = binds![&hook.id, hook.failing_since, hook.failures, rest_until, now];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
+    /// Ends the rest of a hook: an admin wants something to be sent now.
+    pub(crate) async fn hook_wake(
+        &mut self,
+        id: &HookId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE hooks SET rest_until = $2 WHERE id = $1 AND rest_until > $2";
+        self.execute(sql, binds![id, now]).await?;
+        Ok(())
+    }
+
+    /// Disables a hook because of how its deliveries went; `false` if it is already.
+    pub(crate) async fn hook_disable(
+        &mut self,
+        id: &HookId,
+        reason: DisabledBecause,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = r"
+            UPDATE hooks
+            SET status = 'disabled', reason = $2, updated_at = $3
+            WHERE id = $1 AND status = 'enabled'
+        ";
+        Ok(self.execute(sql, binds![id, reason, now]).await? > 0)
+    }
+
+    /// Adds a secret to a hook.
+    pub(crate) async fn hook_secret_add(
+        &mut self,
+        secret: &SealedHookSecret,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            INSERT INTO hook_secrets (id, app, hook_id, sealed, created_at, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6)
+        ";
+        let binds = binds![
+            &secret.id,
+            &secret.app,
+            &secret.hook,
+            secret.sealed.clone(),
+            secret.created_at,
+            secret.expires_at,
+        ];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
+    /// Lets the newest secret of a hook end at an instant, and removes all others.
+    pub(crate) async fn hook_secret_retire(
+        &mut self,
+        hook: &HookId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            DELETE FROM hook_secrets
+            WHERE hook_id = $1
+                AND id <> (SELECT MAX(id) FROM hook_secrets WHERE hook_id = $1)
+        ";
+        self.execute(sql, binds![hook]).await?;
+        let sql = "UPDATE hook_secrets SET expires_at = $2 WHERE hook_id = $1";
+        self.execute(sql, binds![hook, at]).await?;
+        Ok(())
+    }
+
+    /// Lists the secrets of a hook, newest first.
+    pub(crate) async fn hook_secret_list(
+        &mut self,
+        hook: &HookId,
+    ) -> Result<Vec<SealedHookSecret>, StoreError> {
+        let sql = r"
+            SELECT id, app, hook_id AS hook, sealed, created_at, expires_at
+            FROM hook_secrets
+            WHERE hook_id = $1
+            ORDER BY id DESC
+        ";
+        self.fetch(sql, binds![hook]).await
+    }
+
+    /// Lists the secrets of all hooks.
+    pub(crate) async fn hook_secret_list_all(
+        &mut self,
+    ) -> Result<Vec<SealedHookSecret>, StoreError> {
+        let sql = r"
+            SELECT id, app, hook_id AS hook, sealed, created_at, expires_at
+            FROM hook_secrets
+            ORDER BY id
+        ";
+        self.fetch(sql, binds![]).await
+    }
+
+    /// Puts a newly sealed text in the place of another one of the same secret; `false` if it is no
+    /// longer there.
+    pub(crate) async fn hook_secret_reseal(
+        &mut self,
+        id: &HookSecretId,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE hook_secrets SET sealed = $3 WHERE id = $1 AND sealed = $2";
+        Ok(self.execute(sql, binds![id, from, to]).await? > 0)
+    }
+}

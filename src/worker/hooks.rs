@@ -1,0 +1,74 @@
+//! Delivering changes to hooks.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tracing::error;
+
+use super::Worker;
+use super::part::HOOKS;
+use super::pause::Pause;
+use crate::pipeline::hooks::{Delivered, Deliveries};
+use crate::store::StoreError;
+
+/// The time between looks for deliveries that are due. A look that finds none reads a small table.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Most hooks that are delivered to at once. A slow receiver keeps its own hook waiting alone.
+const AT_ONCE: usize = 16;
+
+impl Worker {
+    /// Delivers what is due, until shutdown.
+    pub(super) async fn run_hooks(self, deliveries: Deliveries) {
+        let mut pause = Pause::new();
+        let mut rounds: JoinSet<Result<Delivered, StoreError>> = JoinSet::new();
+        loop {
+            let mut delay = match self.begin_rounds(&deliveries, &mut rounds).await {
+                Ok(()) => {
+                    self.outages.store_answered(HOOKS);
+                    INTERVAL
+                }
+                Err(error) => self.hooks_failed(&error, &mut pause),
+            };
+            tokio::select! {
+                // What was sent and is not written is sent again, under the same id.
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(delay) => {}
+                Some(ended) = rounds.join_next() => match ended {
+                    Ok(Ok(_)) => pause = Pause::new(),
+                    Ok(Err(error)) => {
+                        delay = self.hooks_failed(&error, &mut pause);
+                        if self.shut_down_within(delay).await {
+                            return;
+                        }
+                    }
+                    Err(error) => error!(%error, "delivering to a hook panicked"),
+                }
+            }
+        }
+    }
+
+    async fn begin_rounds(
+        &self,
+        deliveries: &Deliveries,
+        rounds: &mut JoinSet<Result<Delivered, StoreError>>,
+    ) -> Result<(), StoreError> {
+        if rounds.len() >= AT_ONCE {
+            return Ok(());
+        }
+        let due = deliveries.due(&self.store, self.clock.now()).await?;
+        for hook in due.into_iter().take(AT_ONCE - rounds.len()) {
+            let (worker, deliveries) = (self.clone(), deliveries.clone());
+            rounds.spawn(async move {
+                let now = worker.clock.now();
+                deliveries.round(&worker.store, hook, now).await
+            });
+        }
+        Ok(())
+    }
+
+    fn hooks_failed(&self, error: &StoreError, pause: &mut Pause) -> Duration {
+        self.store_failed(HOOKS, error, "delivering to hooks failed; trying again");
+        pause.next()
+    }
+}
