@@ -1,8 +1,10 @@
 //! Events about one customer who has very much: thousands of subscriptions of one account, thousands
 //! of accounts with one address, and one event of a megabyte. Each row says how many events a second
-//! the pipeline applies to it, in batches as a worker makes them, over the embedded store.
+//! the pipeline applies to it, in batches as a worker makes them, over the embedded store. Then how long
+//! the console takes for the page of a customer of five thousand events, asked for over a connection to this
+//! machine: over the embedded store, or that of `DATABASE_URL`, an empty one in PostgreSQL.
 //!
-//! `cargo bench --bench crowded` (a minute or two); `ONLY=subscriptions`, `accounts` or `large` for
+//! `cargo bench --bench crowded` (a minute or two); `ONLY=subscriptions`, `accounts`, `large` or `page` for
 //! a part, `FEW=1` without the largest sizes.
 #![expect(
     clippy::unwrap_used,
@@ -11,8 +13,12 @@
     reason = "a rig that ends at the first surprise and prints what it saw"
 )]
 
-use std::time::Instant;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use reqwest::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use reqwest::redirect;
 use serde_json::{Value, json};
 use tollgate::domain::app_settings::KeptSettings;
 use tollgate::domain::id::{AppSlug, Provider};
@@ -30,10 +36,16 @@ const BATCH: usize = 64;
 /// Events that are measured.
 const MEASURED: usize = 640;
 
+const TOKEN: &str = "owner-of-everything-in-benches";
+/// 32 bytes in base64.
+const KEY: &str = "QkVOQ0gtb25seS1iZW5jaC1vbmx5LTMyLWJ5dGVzLi4=";
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 struct Rig {
     store: Store,
     events: u64,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -42,6 +54,10 @@ impl Rig {
         let store = Store::open_sqlite(&folder.path().join("t.db"))
             .await
             .unwrap();
+        Self::start_in(store, folder, policy).await
+    }
+
+    async fn start_in(store: Store, folder: tempfile::TempDir, policy: Value) -> Self {
         store.migrate().await.unwrap();
         let app = tollgate::store::App {
             slug: AppSlug::default_app(),
@@ -56,7 +72,7 @@ impl Rig {
         Self {
             store,
             events: 0,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -212,6 +228,116 @@ async fn large(provider: Provider) {
     );
 }
 
+/// A server over a store, which ends with this.
+struct Console {
+    server: Child,
+    base: String,
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Console {
+    async fn start(folder: &std::path::Path, database: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let server = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .arg("serve")
+            .env_clear()
+            .env("TOLLGATE_LISTEN", address.to_string())
+            .env("TOLLGATE_DATA_DIR", folder)
+            .env("DATABASE_URL", database)
+            .env("TOLLGATE_SECRET_KEY", KEY)
+            .env("ADMIN_TOKEN", TOKEN)
+            .env("TOLLGATE_LOG", "error")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let base = format!("http://{address}");
+        let started = Instant::now();
+        while reqwest::get(format!("{base}/readyz")).await.is_err() {
+            assert!(started.elapsed() < PATIENCE, "the server is not ready");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Self { server, base }
+    }
+}
+
+/// The page of a customer of five thousand events, a third of which are invoices.
+async fn page() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, database) = if let Ok(url) = std::env::var("DATABASE_URL") {
+        (Store::open_postgres(&url.clone().into()).unwrap(), url)
+    } else {
+        let file = folder.path().join("t.db");
+        let store = Store::open_sqlite(&file).await.unwrap();
+        (store, format!("sqlite://{}", file.display()))
+    };
+    let mut rig = Rig::start_in(store, folder, json!({})).await;
+    let events: Vec<Message> = (0..5_000)
+        .map(|nth| {
+            if nth % 3 == 2 {
+                return rig.message(STRIPE.name, "invoice.paid", &invoice(nth));
+            }
+            let mut object = subscription(1, "cus_1", "active");
+            object["metadata"] = json!({"number": nth.to_string()});
+            rig.message(STRIPE.name, "customer.subscription.updated", &object)
+        })
+        .collect();
+    rig.process(&events, BATCH).await;
+
+    let console = Console::start(rig.folder.path(), &database).await;
+    let base = &console.base;
+    let client = reqwest::Client::builder().redirect(redirect::Policy::none());
+    let client = client.build().unwrap();
+    let found = client.get(format!("{base}/api/v1/customers/by-external/stripe_cus_1"));
+    let found = found.bearer_auth(TOKEN).send().await.unwrap();
+    let found: Value = found.json().await.unwrap();
+    let id = found["id"].as_str().unwrap();
+    let signed_in = client
+        .post(format!("{base}/console/sign-in"))
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(format!("token={TOKEN}"))
+        .send()
+        .await
+        .unwrap();
+    let cookie = signed_in.headers()[SET_COOKIE].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    println!("page of a customer of 5,000 events, ms        p50   slowest of 40");
+    for query in ["", "?kind=webhook", "?kind=payment"] {
+        let mut times = Vec::new();
+        for _ in 0..40 {
+            let started = Instant::now();
+            let page = client.get(format!("{base}/console/customers/{id}{query}"));
+            let page = page.header(COOKIE, cookie).send().await.unwrap();
+            assert_eq!(page.status(), 200);
+            assert!(page.text().await.unwrap().contains("cus_1"));
+            times.push(started.elapsed().as_secs_f64() * 1000.0);
+        }
+        times.sort_by(f64::total_cmp);
+        println!("{query:<43}{:>6.1} {:>15.1}", times[19], times[39]);
+    }
+}
+
+fn invoice(nth: usize) -> Value {
+    let at = NOW + i64::try_from(nth).unwrap();
+    json!({
+        "id": format!("in_{nth}"), "object": "invoice", "customer": "cus_1",
+        "subscription": "sub_1", "status": "paid", "amount_paid": 900, "total": 900,
+        "currency": "eur", "billing_reason": "subscription_cycle",
+        "lines": {"object": "list", "has_more": false, "data": [{
+            "id": format!("il_{nth}"), "object": "line_item", "amount": 900,
+            "subscription": "sub_1", "subscription_item": "si_1",
+            "price": {"id": "price_basic"}, "period": {"start": at, "end": at + 60},
+        }]},
+    })
+}
+
 #[tokio::main]
 async fn main() {
     let only = std::env::var("ONLY").unwrap_or_default();
@@ -220,6 +346,11 @@ async fn main() {
     if wanted("large") {
         large(STRIPE.name).await;
         large(PADDLE.name).await;
+    }
+    if wanted("page") {
+        // What reqwest asks for, although nothing here is encrypted.
+        tollgate::tls::use_ring();
+        page().await;
     }
     println!("events a second                       made   batched    single");
     if wanted("subscriptions") {

@@ -35,7 +35,7 @@ mod support {
 }
 mod table;
 
-use rows::{access, footprint, receiver, settings, together, worker};
+use rows::{access, changes, embedded, footprint, receiver, settings, together, worker};
 use support::postgres;
 use table::Table;
 
@@ -86,6 +86,12 @@ async fn main() {
     }
     if is_wanted("together") {
         together::measure(&mut table).await;
+    }
+    if is_wanted("changes") {
+        changes::measure(&mut table).await;
+    }
+    if is_wanted("embedded") {
+        embedded::measure(&mut table).await;
     }
     if is_wanted("footprint") {
         footprint::measure(&mut table).await;

@@ -21,6 +21,9 @@ const GUARD: &str = r#"exec 3<&0; "$0" "$@" </dev/null & program=$!
 /// 32 bytes in base64.
 const KEY: &str = "QkVOQ0gtb25seS1iZW5jaC1vbmx5LTMyLWJ5dGVzLi4=";
 
+/// The owner's.
+pub(crate) const ADMIN_TOKEN: &str = "owner-of-everything-in-benches";
+
 /// What is run for a side.
 fn executable(side: Side) -> OsString {
     match side {
@@ -58,6 +61,32 @@ pub(crate) struct Program {
 impl Program {
     /// `tollgate serve` in some roles, or the bare program of a role: this executable again.
     pub(crate) fn start(side: Side, roles: &[&str], database: &SecretString) -> Self {
+        let broker = Some(rabbitmq::shared().url());
+        Self::start_with(side, roles, database, broker, customers())
+    }
+
+    /// The same, where each event is of a customer of its own.
+    pub(crate) fn start_for_new(side: Side, roles: &[&str], database: &SecretString) -> Self {
+        let broker = Some(rabbitmq::shared().url());
+        Self::start_with(side, roles, database, broker, usize::MAX >> 1)
+    }
+
+    /// One without a broker: ours with all roles.
+    pub(crate) fn embedded(side: Side, database: &SecretString) -> Self {
+        let roles: &[&str] = match side {
+            Side::Ours | Side::Before => &[],
+            Side::Bare => &["embedded"],
+        };
+        Self::start_with(side, roles, database, None, customers())
+    }
+
+    fn start_with(
+        side: Side,
+        roles: &[&str],
+        database: &SecretString,
+        broker: Option<String>,
+        customers: usize,
+    ) -> Self {
         let command = match side {
             Side::Ours | Side::Before => "serve",
             Side::Bare => "bare",
@@ -75,11 +104,14 @@ impl Program {
             .env("TOLLGATE_DATA_DIR", folder.path())
             .env("TOLLGATE_SECRET_KEY", KEY)
             .env("TOLLGATE_AMQP_PREFIX", side.prefix())
-            .env("AMQP_URL", rabbitmq::shared().url())
+            .env_remove("AMQP_URL")
+            .envs(broker.map(|url| ("AMQP_URL", url)))
             .env("DATABASE_URL", database.expose_secret())
             .env("STRIPE_WEBHOOK_SECRET", event::SECRET)
             .env("STRIPE_PRICE_MAPPING", event::PRICES)
-            .env("BENCH_CUSTOMERS", customers().to_string())
+            .env("ADMIN_TOKEN", ADMIN_TOKEN)
+            .env("TOLLGATE_HOOKS_PRIVATE", "on")
+            .env("BENCH_CUSTOMERS", customers.to_string())
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

@@ -3,8 +3,10 @@
 //! The receiver reads a body, verifies one HMAC and publishes: persistent, mandatory, confirmed, with
 //! headers as long as ours. The worker takes messages, writes the rows that ours writes, 256 events a
 //! transaction, one statement a table, and acknowledges them together. Neither parses anything.
+//! Beside the embedded store a loop writes such rows into SQLite, and does nothing else.
 
 mod access;
+mod embedded;
 mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +33,7 @@ pub(crate) async fn was_asked_for() -> bool {
         ["bare", "--role", "receiver"] => receiver().await,
         ["bare", "--role", "worker"] => worker::run().await,
         ["bare", "--role", "access"] => access::run().await,
+        ["bare", "--role", "embedded"] => embedded::run().await,
         _ => return false,
     }
     true

@@ -1,12 +1,16 @@
 //! The bare worker: takes messages, writes a row of ours for each into each table that ours writes to,
-//! one statement a table and batch, and acknowledges them together.
+//! one statement a table and batch, and acknowledges them together. Unless `TOLLGATE_PUBLISH_CHANGES` is
+//! `off` it writes as many changes as ours, publishes them, and removes them when the broker has them.
 
+use futures::future::join_all;
 use futures::{FutureExt, StreamExt};
+use lapin::BasicProperties;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::sync::mpsc;
 
 use super::{channel, setting};
 
@@ -15,23 +19,26 @@ const PREFETCH: u16 = 512;
 
 /// A table that the worker fills. Its statement is made from the schema as it is: whatever column
 /// a row needs gets a value of its kind, so that a migration does not end the measurement.
-struct Table {
-    name: &'static str,
-    /// Rows of one event.
-    rows: usize,
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// Rows of the first event of a customer.
+    pub(super) rows: usize,
+    /// Rows of a later one.
+    rows_later: usize,
     /// The length of our documents in it, in bytes.
-    document: usize,
+    pub(super) document: usize,
     /// Columns whose value matters, or that a row may lack and ours has: indexes cost. `id` is the
     /// event's, `of` the account's.
-    columns: &'static [(&'static str, &'static str)],
+    pub(super) columns: &'static [(&'static str, &'static str)],
     /// The key by which a row may be there already, of an account that had an event before.
     known_by: Option<&'static str>,
 }
 
-const TABLES: [Table; 6] = [
+pub(super) const TABLES: [Table; 6] = [
     Table {
         name: "events",
         rows: 1,
+        rows_later: 1,
         document: 930,
         columns: &[
             ("provider", "'stripe'"),
@@ -48,6 +55,7 @@ const TABLES: [Table; 6] = [
     Table {
         name: "customers",
         rows: 1,
+        rows_later: 1,
         document: 570,
         columns: &[
             ("id", "'cust_' || of"),
@@ -60,6 +68,7 @@ const TABLES: [Table; 6] = [
     Table {
         name: "accounts",
         rows: 1,
+        rows_later: 1,
         document: 300,
         columns: &[
             ("key", "of"),
@@ -71,6 +80,7 @@ const TABLES: [Table; 6] = [
     Table {
         name: "subscriptions",
         rows: 1,
+        rows_later: 1,
         document: 470,
         columns: &[("account", "of")],
         known_by: None,
@@ -78,6 +88,7 @@ const TABLES: [Table; 6] = [
     Table {
         name: "entitlements",
         rows: 1,
+        rows_later: 0,
         document: 0,
         columns: &[("customer_id", "'cust_' || of"), ("provider", "'stripe'")],
         known_by: None,
@@ -85,6 +96,7 @@ const TABLES: [Table; 6] = [
     Table {
         name: "audit",
         rows: 3,
+        rows_later: 2,
         document: 250,
         columns: &[
             ("actor", "'event:' || id"),
@@ -95,6 +107,16 @@ const TABLES: [Table; 6] = [
         known_by: None,
     },
 ];
+
+/// The changes that the broker is told of.
+const CHANGES: Table = Table {
+    name: "changes",
+    rows: 2,
+    rows_later: 1,
+    document: 100,
+    columns: &[("customer_id", "'cust_' || of")],
+    known_by: None,
+};
 
 /// The payloads, which stand apart from their events.
 const PAYLOADS: &str = "INSERT INTO payloads (seq, payload) SELECT seq, payload \
@@ -112,6 +134,15 @@ pub(super) async fn run() {
         inserts.push((sql, document(table.document)));
     }
     inserts.push((PAYLOADS.to_owned(), String::new()));
+    let is_telling = std::env::var("TOLLGATE_PUBLISH_CHANGES").as_deref() != Ok("off");
+    let changes = if is_telling {
+        let sql = insert_into(&CHANGES, &mut database).await;
+        let (made, inbox) = mpsc::unbounded_channel();
+        tokio::spawn(tell(inbox));
+        Some((format!("{sql} RETURNING seq"), made))
+    } else {
+        None
+    };
     channel
         .basic_qos(PREFETCH, BasicQosOptions::default())
         .await
@@ -135,7 +166,7 @@ pub(super) async fn run() {
             batch.push(next.unwrap());
         }
         let last = batch.last().unwrap().delivery_tag;
-        insert(&mut database, &inserts, batch).await;
+        insert(&mut database, &inserts, changes.as_ref(), batch).await;
         let options = BasicAckOptions { multiple: true };
         channel.basic_ack(last, options).await.unwrap();
     }
@@ -153,7 +184,7 @@ async fn insert_into(table: &Table, database: &mut PgConnection) -> String {
         .fetch_all(database)
         .await
         .unwrap();
-    let (name, rows) = (table.name, table.rows);
+    let (name, first, later) = (table.name, table.rows, table.rows_later);
     assert!(!columns.is_empty(), "there is no table {name}");
     let has = |column: &str| columns.iter().any(|(name, ..)| name == column);
     for (column, _) in table.columns {
@@ -180,23 +211,65 @@ async fn insert_into(table: &Table, database: &mut PgConnection) -> String {
         names.push(column.as_str());
         values.push(value);
     }
+    let customers = setting("BENCH_CUSTOMERS");
     let known = match table.known_by {
         Some(key) => format!("ON CONFLICT ({key}) DO UPDATE SET kept = excluded.kept"),
         None => String::new(),
     };
     format!(
         "INSERT INTO {name} ({}) SELECT {} \
-         FROM (SELECT id, 'cus_' || right(id, 19)::bigint % {} AS of, payload \
-         FROM UNNEST($1::text[], $3::text[]) AS new (id, payload)) AS new, \
-         (SELECT $2::text) AS no_document, generate_series(1, {rows}) {known}",
+         FROM (SELECT id, 'cus_' || right(id, 19)::bigint % {customers} AS of, payload, \
+         CASE WHEN right(id, 19)::bigint < {customers} THEN {first} ELSE {later} END AS count \
+         FROM UNNEST($1::text[], $3::text[]) AS new (id, payload)) AS new \
+         CROSS JOIN (SELECT $2::text) AS no_document \
+         CROSS JOIN LATERAL generate_series(1, count) {known}",
         names.join(", "),
         values.join(", "),
-        setting("BENCH_CUSTOMERS"),
     )
 }
 
+/// Publishes what was committed, and removes it.
+async fn tell(mut inbox: mpsc::UnboundedReceiver<Vec<i64>>) {
+    let (_connection, channel) = channel(&setting("AMQP_URL")).await;
+    let mut database = PgConnection::connect(&setting("DATABASE_URL"))
+        .await
+        .unwrap();
+    let body = document(300);
+    while let Some(made) = inbox.recv().await {
+        let published = made.iter().map(|seq| {
+            let properties = BasicProperties::default()
+                .with_delivery_mode(2)
+                .with_content_type("application/json".into())
+                .with_message_id(format!("chg_{seq:032}").into());
+            channel.basic_publish(
+                "bare.changes".into(),
+                "default.customer.created".into(),
+                BasicPublishOptions::default(),
+                body.as_bytes(),
+                properties,
+            )
+        });
+        for confirmed in join_all(published).await {
+            confirmed.unwrap().await.unwrap();
+        }
+        sqlx::query("DELETE FROM changes WHERE seq = ANY($1)")
+            .bind(&made)
+            .execute(&mut database)
+            .await
+            .unwrap();
+    }
+}
+
+/// Where changes go: the statement that writes them, and who tells of them.
+type Changes = (String, mpsc::UnboundedSender<Vec<i64>>);
+
 /// Writes rows of the size of ours.
-async fn insert(database: &mut PgConnection, inserts: &[(String, String)], batch: Vec<Delivery>) {
+async fn insert(
+    database: &mut PgConnection,
+    inserts: &[(String, String)],
+    changes: Option<&Changes>,
+    batch: Vec<Delivery>,
+) {
     let ids: Vec<String> = batch
         .iter()
         .map(|it| it.properties.message_id().as_ref().unwrap().to_string())
@@ -215,10 +288,23 @@ async fn insert(database: &mut PgConnection, inserts: &[(String, String)], batch
             .await
             .unwrap();
     }
+    let mut made = Vec::new();
+    if let Some((sql, _)) = changes {
+        made = sqlx::query_scalar(AssertSqlSafe(sql.as_str()))
+            .bind(&ids)
+            .bind(document(CHANGES.document))
+            .bind(&payloads)
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap();
+    }
     tx.commit().await.unwrap();
+    if let Some((_, telling)) = changes {
+        telling.send(made).unwrap();
+    }
 }
 
 /// A document of about this many bytes.
-fn document(bytes: usize) -> String {
+pub(super) fn document(bytes: usize) -> String {
     json!({ "filling": "x".repeat(bytes) }).to_string()
 }

@@ -1,6 +1,8 @@
 //! What is measured, and what the measurements have in common.
 
 pub(crate) mod access;
+pub(crate) mod changes;
+pub(crate) mod embedded;
 pub(crate) mod footprint;
 pub(crate) mod receiver;
 pub(crate) mod together;

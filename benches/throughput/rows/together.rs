@@ -25,7 +25,7 @@ pub(crate) async fn measure(table: &mut Table) {
             let _queue = queue(side).await;
             purge(side).await;
             let mut receiver = Program::start(side, &["receiver"], &database);
-            let mut worker = Program::start(side, &["worker"], &database);
+            let mut worker = Program::start_for_new(side, &["worker"], &database);
             receiver.until_listening().await;
             if matches!(side, Side::Ours) {
                 worker.until_ready().await;
