@@ -1,5 +1,6 @@
 """The services of compose.yaml as machines: their networks, files and order."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -41,6 +42,7 @@ class Cluster:
     def plan(self, machine):
         """What `inside.py` has to know."""
         service, ours = machine.service, self.is_ours(machine.service)
+        image = str(self.image) if ours and self.image else "/"
         environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
         mounts = [(str(self.folder / it), f"/etc/{it}", False) for it in ("hosts", "host.conf", "nsswitch.conf")]
         for source, target, writable in service.mounts:
@@ -61,9 +63,11 @@ class Cluster:
             entry, user, workdir = ["docker-entrypoint.sh"], None, "/"
             if name == "rabbitmq":
                 environment["HOME"] = "/var/lib/rabbitmq"
+                # Another system's RabbitMQ, as for the tests.
+                image = os.environ.get("TOLLGATE_TEST_RABBITMQ_ROOT", image)
         return {
             "name": machine.name, "folder": str(machine.folder), "mounts": mounts,
-            "image": str(self.image) if ours and self.image else "/",
+            "image": image,
             "environment": environment | service.environment, "command": [*entry, *service.command],
             "user": user, "workdir": workdir, "read_only": service.read_only,
             "capabilities": service.capabilities, "sysctls": service.sysctls,
