@@ -68,7 +68,7 @@ pub(super) const TABLES: [Table; 6] = [
     Table {
         name: "accounts",
         rows: 1,
-        rows_later: 1,
+        rows_later: 0,
         document: 300,
         columns: &[
             ("key", "of"),
@@ -123,6 +123,17 @@ const PAYLOADS: &str = "INSERT INTO payloads (seq, payload) SELECT seq, payload 
     FROM (SELECT $2::text) AS no_document, UNNEST($1::text[], $3::text[]) AS new (id, payload) \
     JOIN events USING (id) WHERE app = 'default'";
 
+/// What events name: the subscription, which is each event's own, its customer and its price.
+const OBJECTS: &str = "INSERT INTO event_objects (app, hash, seq) \
+    SELECT 'default', hashtextextended(CASE n \
+        WHEN 1 THEN new.id \
+        WHEN 2 THEN (right(new.id, 19)::bigint % CUSTOMERS)::text \
+        ELSE 'price' END, 0), seq \
+    FROM (SELECT $2::text) AS no_document, UNNEST($1::text[], $3::text[]) AS new (id, payload) \
+    JOIN events ON events.app = 'default' AND events.id = new.id \
+    CROSS JOIN generate_series(1, 3) AS n \
+    ON CONFLICT DO NOTHING";
+
 pub(super) async fn run() {
     let (_connection, channel) = channel(&setting("AMQP_URL")).await;
     let mut database = PgConnection::connect(&setting("DATABASE_URL"))
@@ -134,6 +145,8 @@ pub(super) async fn run() {
         inserts.push((sql, document(table.document)));
     }
     inserts.push((PAYLOADS.to_owned(), String::new()));
+    let objects = OBJECTS.replace("CUSTOMERS", &setting("BENCH_CUSTOMERS"));
+    inserts.push((objects, String::new()));
     let is_telling = std::env::var("TOLLGATE_PUBLISH_CHANGES").as_deref() != Ok("off");
     let changes = if is_telling {
         let sql = insert_into(&CHANGES, &mut database).await;
