@@ -220,13 +220,18 @@ impl Tx {
         self.fetch_opt(&sql, binds![hook, id]).await
     }
 
-    /// Orders the same again: another delivery of the same change.
+    /// Orders the same again: another delivery of the same change. `None` if that is gone by now.
     pub(crate) async fn delivery_again(
         &mut self,
         app: &AppSlug,
         delivery: &HookDelivery,
         now: Timestamp,
-    ) -> Result<DeliveryId, StoreError> {
+    ) -> Result<Option<DeliveryId>, StoreError> {
+        // Locks the change: what removes it takes the deliveries that it finds, and must find this one.
+        let sql = "UPDATE changes SET id = id WHERE seq = $1";
+        if self.execute(sql, binds![delivery.change_seq]).await? == 0 {
+            return Ok(None);
+        }
         let id = delivery_id(&delivery.hook, &delivery.change, now);
         let new = NewDelivery {
             id: id.clone(),
@@ -238,7 +243,7 @@ impl Tx {
             created_at: now,
         };
         self.delivery_add(vec![new]).await?;
-        Ok(id)
+        Ok(Some(id))
     }
 
     /// Counts the deliveries that wait. Those of a disabled hook do not.

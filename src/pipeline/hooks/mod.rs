@@ -302,9 +302,10 @@ pub async fn resend(
     let delivery = found(&mut tx, &hook, &delivery).await?;
     let again = match delivery.state {
         DeliveryState::Waiting => delivery.id.clone(),
-        DeliveryState::Delivered | DeliveryState::Failed => {
-            tx.delivery_again(&order.app, &delivery, order.now).await?
-        }
+        DeliveryState::Delivered | DeliveryState::Failed => tx
+            .delivery_again(&order.app, &delivery, order.now)
+            .await?
+            .ok_or(HookError::NoDelivery)?,
     };
     tx.delivery_hasten_one(&delivery, order.now).await?;
     tx.hook_wake(&hook.id, order.now).await?;
