@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::record::{Rows, binds, keys, record};
+use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
-use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::apply::working_set::{DerivedRows, WorkingSet};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 
 record! {
-    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
     struct Entitled<'a> {
         customer_id: &'a CustomerId,
         provider: Provider,
@@ -19,51 +19,55 @@ record! {
 }
 
 impl Tx {
-    /// Writes the prices that count for the customers for whom others counted when they were
-    /// loaded.
+    /// Writes the prices that count now for the customers who changed, where others counted when they
+    /// were loaded. A further subscription of a price that counts already writes nothing.
     pub(super) async fn entitlement_save(
         &mut self,
         app: &AppSlug,
         working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
-        let changed = working_set.changed.customers.iter();
-        let changed: Vec<&CustomerId> = changed
-            .filter(|id| {
-                let loaded = working_set.loaded.get(id);
-                let now = working_set.derived_rows(id).entitlements;
-                loaded.is_none_or(|it| it.entitlements != now)
-            })
+        let (mut before, mut now) = (BTreeSet::new(), BTreeSet::new());
+        let derived: Vec<(&CustomerId, DerivedRows)> = (working_set.changed.customers.iter())
+            .map(|id| (id, working_set.derived_rows(id)))
             .collect();
-        // Ids of customers are unique, and an engine told the app as well may go through all of it.
-        let sql = r"
-            DELETE FROM entitlements
-            WHERE customer_id IN (SELECT key FROM {rows} AS old)
-        ";
-        self.execute(sql, binds![keys(changed.iter().copied())])
-            .await?;
-
-        let shown = changed
-            .iter()
-            .filter_map(|id| working_set.customers.get(id));
-        let shown = shown.filter(|row| row.merged_into.is_none());
-        let mut entitlements = BTreeSet::new();
-        for row in shown {
-            for it in &row.derived.entitlements {
-                entitlements.insert(Entitled {
-                    customer_id: &row.id,
-                    provider: it.provider,
-                    price: it.price_name(),
-                    plan: it.plan.as_deref().unwrap_or_default(),
-                });
+        for (id, derived) in &derived {
+            now.extend(entitled(id, derived));
+            if let Some(loaded) = working_set.loaded.get(*id) {
+                before.extend(entitled(id, loaded));
             }
         }
-        let rows: Rows<Entitled<'_>> = entitlements.into_iter().collect();
+        let gone: Rows<Entitled<'_>> = before.difference(&now).cloned().collect();
+        let sql = r"
+            DELETE FROM entitlements
+            WHERE (customer_id, provider, price, plan) IN (
+                SELECT customer_id, provider, price, plan FROM {rows} AS gone
+            )
+        ";
+        self.execute(sql, binds![gone]).await?;
+
+        let new: Rows<Entitled<'_>> = now.difference(&before).cloned().collect();
+        // One that is there already is what was wanted.
         let sql = r"
             INSERT INTO entitlements (app, customer_id, provider, price, plan)
             SELECT $2, customer_id, provider, price, plan
             FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (customer_id, provider, price, plan) DO NOTHING
         ";
-        self.execute(sql, binds![rows, app]).await?;
+        self.execute(sql, binds![new, app]).await?;
         Ok(())
     }
+}
+
+/// The rows of one customer. Two subscriptions of one price are one row.
+fn entitled<'a>(
+    customer: &'a CustomerId,
+    derived: &'a DerivedRows,
+) -> impl Iterator<Item = Entitled<'a>> {
+    derived.entitlements.iter().map(move |it| Entitled {
+        customer_id: customer,
+        provider: it.provider,
+        price: it.price_name(),
+        plan: it.plan.as_deref().unwrap_or_default(),
+    })
 }
