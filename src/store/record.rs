@@ -76,6 +76,11 @@ pub(crate) struct Rows<R> {
 }
 
 impl<R> Rows<R> {
+    /// Returns true if this is so of any row.
+    pub(crate) fn any(&self, is_so: impl Fn(&R) -> bool) -> bool {
+        self.rows.iter().any(is_so)
+    }
+
     /// The same set for a statement that has something to say about an empty set too, such as
     /// one with `NOT IN`.
     pub(crate) fn sent_when_empty(mut self) -> Self {

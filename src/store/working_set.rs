@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use super::lock::{
     lock_key_of_external_id, lock_key_of_object, lock_keys_of_account, lock_keys_of_loaded,
 };
-use super::record::{binds, record};
+use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plan, PlanLicense};
 use crate::domain::app_settings::KeptSettings;
@@ -50,6 +50,22 @@ fn wanted<T: ToString>(
         value: value.to_string(),
     })
 }
+
+/// The statement of those look-ups, each with the kind of value that it looks up by, for which anything
+/// is wanted. One for each index: none answers several conditions joined by OR. Where an engine plans a
+/// statement anew each time, a look-up that can find nothing would cost as much as any other.
+fn union_all(look_ups: &[(&'static str, &str)], wanted: &Rows<Wanted>) -> String {
+    let asked = look_ups
+        .iter()
+        .filter(|(kind, _)| wanted.any(|it| it.kind == *kind));
+    let asked: Vec<String> = asked
+        .map(|(kind, sql)| format!("{sql} WHERE wanted.kind = '{kind}'"))
+        .collect();
+    format!("{WANTED} {}", asked.join(" UNION ALL "))
+}
+
+/// What is wanted, under a name.
+const WANTED: &str = "WITH wanted AS (SELECT kind, value FROM {rows} AS given)";
 
 /// Accounts by their keys, and by the provider's ids that external ids can mean.
 fn wanted_accounts(accounts: &BTreeSet<ObjectKey>, external_ids: &BTreeSet<String>) -> Vec<Wanted> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Wanted, wanted};
+use super::{Wanted, union_all, wanted};
 use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
@@ -19,9 +19,60 @@ record! {
     }
 }
 
+/// Accounts by all that leads to them. An address may be the first one or the current one.
+const LOOK_UPS: [(&str, &str); 6] = [
+    (
+        "key",
+        r"
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.key = wanted.value
+        ",
+    ),
+    (
+        "id",
+        r"
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.id = wanted.value
+        ",
+    ),
+    (
+        "email",
+        r"
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.linking_email = wanted.value
+        ",
+    ),
+    (
+        "email",
+        r"
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.changed_email = wanted.value
+        ",
+    ),
+    (
+        "seller_id",
+        r"
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.seller_id = wanted.value
+        ",
+    ),
+    (
+        "customer_id",
+        r"
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.customer_id = wanted.value
+        ",
+    ),
+];
+
 impl Tx {
-    /// Loads accounts by `key`, the provider's `id`, `email` (the first one or the current one),
-    /// `seller_id` or `customer_id`.
+    /// Loads accounts; see [`LOOK_UPS`].
     pub(super) async fn working_set_accounts(
         &mut self,
         app: &AppSlug,
@@ -29,40 +80,8 @@ impl Tx {
         wanted: impl Iterator<Item = Wanted> + Send,
     ) -> Result<(), StoreError> {
         let wanted: Rows<Wanted> = wanted.collect();
-        // One look-up for each index: none answers several conditions joined by OR.
-        let sql = r"
-            WITH wanted AS (SELECT kind, value FROM {rows} AS given)
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.key = wanted.value
-            WHERE wanted.kind = 'key'
-            UNION ALL
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.id = wanted.value
-            WHERE wanted.kind = 'id'
-            UNION ALL
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.linking_email = wanted.value
-            WHERE wanted.kind = 'email'
-            UNION ALL
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.changed_email = wanted.value
-            WHERE wanted.kind = 'email'
-            UNION ALL
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.seller_id = wanted.value
-            WHERE wanted.kind = 'seller_id'
-            UNION ALL
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.customer_id = wanted.value
-            WHERE wanted.kind = 'customer_id'
-        ";
-        let rows: Vec<AccountRow> = self.fetch(sql, binds![wanted, app]).await?;
+        let sql = union_all(&LOOK_UPS, &wanted);
+        let rows: Vec<AccountRow> = self.fetch(&sql, binds![wanted, app]).await?;
         for row in rows {
             let email = row.kept.address().map(|(email, _)| email);
             let account = Account {

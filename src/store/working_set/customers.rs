@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Wanted, wanted};
+use super::{Wanted, union_all, wanted};
 use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::Customer;
@@ -14,50 +14,73 @@ use crate::store::lock::lock_keys_of_rows;
 use crate::store::record::{Rows, binds};
 use crate::store::{StoreError, Tx};
 
-/// The rows that wanted values lead to, and all that are merged with them.
+/// What leads to customers. A row that is merged leads to the one that is shown for it.
+const LOOK_UPS: [(&str, &str); 5] = [
+    (
+        "id",
+        r"
+            SELECT COALESCE(customers.merged_into, customers.id)
+            FROM wanted
+            JOIN customers ON customers.app = $2 AND customers.id = wanted.value
+        ",
+    ),
+    (
+        "home",
+        r"
+            SELECT COALESCE(customers.merged_into, customers.id)
+            FROM wanted
+            JOIN customers ON customers.app = $2 AND customers.home = wanted.value
+        ",
+    ),
+    (
+        "external_id",
+        r"
+            SELECT COALESCE(customers.merged_into, customers.id)
+            FROM wanted
+            JOIN customers ON customers.app = $2 AND customers.admin_external_id = wanted.value
+        ",
+    ),
+    (
+        "user_id",
+        r"
+            SELECT COALESCE(customers.merged_into, customers.id)
+            FROM wanted
+            JOIN customers ON customers.app = $2 AND customers.user_id = wanted.value
+        ",
+    ),
+    (
+        "email",
+        r"
+            SELECT COALESCE(customers.merged_into, customers.id)
+            FROM wanted
+            JOIN customers ON customers.app = $2 AND customers.admin_email = wanted.value
+        ",
+    ),
+];
+
+/// The statement that finds the rows that wanted values lead to, and all that are merged with them.
 ///
-/// One look-up for each index: none answers several conditions joined by OR. SQLite keeps the order
-/// of a `CROSS JOIN`; left to itself it walks all customers of the app, and looks each up among the
-/// few that are shown.
-const ROWS: &str = r"
-    WITH wanted AS (SELECT kind, value FROM {rows} AS given),
-    shown (id) AS (
-        SELECT COALESCE(customers.merged_into, customers.id)
-        FROM wanted
-        JOIN customers ON customers.app = $2 AND customers.id = wanted.value
-        WHERE wanted.kind = 'id'
-        UNION
-        SELECT COALESCE(customers.merged_into, customers.id)
-        FROM wanted
-        JOIN customers ON customers.app = $2 AND customers.home = wanted.value
-        WHERE wanted.kind = 'home'
-        UNION
-        SELECT COALESCE(customers.merged_into, customers.id)
-        FROM wanted
-        JOIN customers ON customers.app = $2 AND customers.admin_external_id = wanted.value
-        WHERE wanted.kind = 'external_id'
-        UNION
-        SELECT COALESCE(customers.merged_into, customers.id)
-        FROM wanted
-        JOIN customers ON customers.app = $2 AND customers.user_id = wanted.value
-        WHERE wanted.kind = 'user_id'
-        UNION
-        SELECT COALESCE(customers.merged_into, customers.id)
-        FROM wanted
-        JOIN customers ON customers.app = $2 AND customers.admin_email = wanted.value
-        WHERE wanted.kind = 'email'
+/// SQLite keeps the order of a `CROSS JOIN`; left to itself it walks all customers of the app, and looks
+/// each up among the few that are shown.
+fn rows(wanted: &Rows<Wanted>) -> String {
+    let found = union_all(&LOOK_UPS, wanted);
+    format!(
+        r"
+            WITH found (id) AS ({found}),
+            shown (id) AS (SELECT DISTINCT id FROM found)
+            SELECT customers.kept
+            FROM shown
+            JOIN customers ON customers.app = $2 AND customers.id = shown.id
+            UNION ALL
+            SELECT customers.kept
+            FROM shown
+            CROSS JOIN customers
+            WHERE customers.app = $2
+                AND COALESCE(customers.merged_into, customers.id) = shown.id
+                AND customers.id <> shown.id
+        "
     )
-    SELECT customers.kept
-    FROM shown
-    JOIN customers ON customers.app = $2 AND customers.id = shown.id
-    UNION ALL
-    SELECT customers.kept
-    FROM shown
-    CROSS JOIN customers
-    WHERE customers.app = $2
-        AND COALESCE(customers.merged_into, customers.id) = shown.id
-        AND customers.id <> shown.id
-";
+}
 
 impl Tx {
     /// Loads the rows that accounts, addresses and external ids lead to, the rows that are shown
@@ -106,7 +129,7 @@ impl Tx {
         wanted: &[Wanted],
     ) -> Result<BTreeMap<CustomerId, Customer>, StoreError> {
         let wanted: Rows<Wanted> = wanted.iter().cloned().collect();
-        let rows: Vec<CustomerRow> = self.fetch(ROWS, binds![wanted, app]).await?;
+        let rows: Vec<CustomerRow> = self.fetch(&rows(&wanted), binds![wanted, app]).await?;
         let rows = rows.into_iter().map(Customer::from);
         Ok(rows.map(|row| (row.id.clone(), row)).collect())
     }
@@ -136,10 +159,11 @@ mod tests {
             .unwrap();
         store.migrate().await.unwrap();
         let mut tx = store.read().await.unwrap();
-        let rows: Rows<Wanted> = wanted("id", ["cust_1"]).collect();
+        let kinds = LOOK_UPS.map(|(kind, _)| kind).into_iter();
+        let all: Rows<Wanted> = kinds.flat_map(|kind| wanted(kind, ["cust_1"])).collect();
         let app = AppSlug::default_app();
-        let sql = format!("EXPLAIN QUERY PLAN {ROWS}");
-        let steps: Vec<Step> = tx.fetch(&sql, binds![rows, &app]).await.unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", rows(&all));
+        let steps: Vec<Step> = tx.fetch(&sql, binds![all, &app]).await.unwrap();
         assert!(steps.len() > 10, "{}", steps.len());
         for step in steps {
             assert!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 
-use super::Wanted;
+use super::{Wanted, union_all};
 use crate::domain::apply::working_set::{Owned, Payment, WorkingSet};
 use crate::domain::billing::history::{PaymentHistory, UnfetchedHistory};
 use crate::domain::customer::other_body::OtherBodies;
@@ -23,6 +23,83 @@ record! {
         kept: Document,
     }
 }
+
+/// Subscriptions and their payments by the subscriptions' keys, payments, disputes and refunds by theirs,
+/// and all of them by their account.
+const LOOK_UPS: [(&str, &str); 9] = [
+    (
+        "subscription",
+        r"
+            SELECT 'subscription' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN subscriptions AS it ON it.app = $2 AND it.key = wanted.value
+        ",
+    ),
+    (
+        "subscription",
+        r"
+            SELECT 'payment' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN payments AS it ON it.app = $2 AND it.subscription = wanted.value
+        ",
+    ),
+    (
+        "payment",
+        r"
+            SELECT 'payment' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN payments AS it ON it.app = $2 AND it.key = wanted.value
+        ",
+    ),
+    (
+        "payment",
+        r"
+            SELECT 'dispute' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN disputes AS it ON it.app = $2 AND it.key = wanted.value
+        ",
+    ),
+    (
+        "payment",
+        r"
+            SELECT 'refund' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN refunds AS it ON it.app = $2 AND it.key = wanted.value
+        ",
+    ),
+    (
+        "account",
+        r"
+            SELECT 'subscription' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN subscriptions AS it ON it.app = $2 AND it.account = wanted.value
+        ",
+    ),
+    (
+        "account",
+        r"
+            SELECT 'payment' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN payments AS it ON it.app = $2 AND it.account = wanted.value
+        ",
+    ),
+    (
+        "account",
+        r"
+            SELECT 'dispute' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN disputes AS it ON it.app = $2 AND it.account = wanted.value
+        ",
+    ),
+    (
+        "account",
+        r"
+            SELECT 'refund' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN refunds AS it ON it.app = $2 AND it.account = wanted.value
+        ",
+    ),
+];
 
 impl OwnedRow {
     /// Reads it into its place in a working set. `column` is named if it cannot be read.
@@ -57,8 +134,7 @@ record! {
 }
 
 impl Tx {
-    /// Loads subscriptions and their payments by the subscriptions' keys, payments, disputes and
-    /// refunds by theirs (`payment`), and all of them by their `account`.
+    /// Loads subscriptions, payments, disputes and refunds; see [`LOOK_UPS`].
     pub(super) async fn working_set_owned(
         &mut self,
         app: &AppSlug,
@@ -66,55 +142,8 @@ impl Tx {
         wanted: impl Iterator<Item = Wanted> + Send,
     ) -> Result<(), StoreError> {
         let wanted: Rows<Wanted> = wanted.collect();
-        // One look-up for each index: none answers several conditions joined by OR.
-        let sql = r"
-            WITH wanted AS (SELECT kind, value FROM {rows} AS given)
-            SELECT 'subscription' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN subscriptions AS it ON it.app = $2 AND it.key = wanted.value
-            WHERE wanted.kind = 'subscription'
-            UNION ALL
-            SELECT 'payment', it.key, it.account, it.kept
-            FROM wanted
-            JOIN payments AS it ON it.app = $2 AND it.subscription = wanted.value
-            WHERE wanted.kind = 'subscription'
-            UNION ALL
-            SELECT 'payment', it.key, it.account, it.kept
-            FROM wanted
-            JOIN payments AS it ON it.app = $2 AND it.key = wanted.value
-            WHERE wanted.kind = 'payment'
-            UNION ALL
-            SELECT 'payment', it.key, it.account, it.kept
-            FROM wanted
-            JOIN payments AS it ON it.app = $2 AND it.account = wanted.value
-            WHERE wanted.kind = 'account'
-            UNION ALL
-            SELECT 'dispute', it.key, it.account, it.kept
-            FROM wanted
-            JOIN disputes AS it ON it.app = $2 AND it.key = wanted.value
-            WHERE wanted.kind = 'payment'
-            UNION ALL
-            SELECT 'refund', it.key, it.account, it.kept
-            FROM wanted
-            JOIN refunds AS it ON it.app = $2 AND it.key = wanted.value
-            WHERE wanted.kind = 'payment'
-            UNION ALL
-            SELECT 'subscription', it.key, it.account, it.kept
-            FROM wanted
-            JOIN subscriptions AS it ON it.app = $2 AND it.account = wanted.value
-            WHERE wanted.kind = 'account'
-            UNION ALL
-            SELECT 'dispute', it.key, it.account, it.kept
-            FROM wanted
-            JOIN disputes AS it ON it.app = $2 AND it.account = wanted.value
-            WHERE wanted.kind = 'account'
-            UNION ALL
-            SELECT 'refund', it.key, it.account, it.kept
-            FROM wanted
-            JOIN refunds AS it ON it.app = $2 AND it.account = wanted.value
-            WHERE wanted.kind = 'account'
-        ";
-        let rows: Vec<OwnedRow> = self.fetch(sql, binds![wanted, app]).await?;
+        let sql = union_all(&LOOK_UPS, &wanted);
+        let rows: Vec<OwnedRow> = self.fetch(&sql, binds![wanted, app]).await?;
         for row in rows {
             match row.kind.as_str() {
                 "subscription" => row.put(&mut working_set.subscriptions, "subscriptions.kept")?,
