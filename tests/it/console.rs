@@ -8,6 +8,7 @@ mod events;
 mod hooks;
 mod overview;
 mod portal;
+mod reconciles;
 mod session;
 mod settings;
 mod timeline;

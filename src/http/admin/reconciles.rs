@@ -83,6 +83,9 @@ pub(super) struct ReconcileView {
     repaired: u64,
     /// Objects that could not be understood; the ledger says why.
     unreadable: u64,
+    /// The kinds that the API key may not read, with what the provider says. They are not compared until a
+    /// key is given that may; then the field of the next comparison is empty.
+    not_read: BTreeMap<&'static str, String>,
     /// The numbers by kind.
     kinds: BTreeMap<&'static str, TallyView>,
     /// The first subscriptions that the provider does not list any more.
@@ -138,6 +141,7 @@ impl From<Reconcile> for ReconcileView {
             unmapped,
             requests: _,
             features_asked_at: _,
+            not_read,
         } = it.found;
         let tally = |it: Tally| TallyView {
             read: it.read,
@@ -168,6 +172,10 @@ impl From<Reconcile> for ReconcileView {
             },
             repaired,
             unreadable: total.unreadable,
+            not_read: not_read
+                .into_iter()
+                .map(|(stage, said)| (stage.as_str(), said))
+                .collect(),
             kinds: kinds
                 .into_iter()
                 .map(|(stage, it)| (stage.as_str(), tally(it)))

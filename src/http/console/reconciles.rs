@@ -37,6 +37,8 @@ struct Row {
     gone: u64,
     repaired: u64,
     unmapped: Vec<String>,
+    /// What the key may not read, and what the provider says.
+    not_read: Vec<(&'static str, String)>,
     error: String,
     at: When,
 }
@@ -52,6 +54,7 @@ impl From<Reconcile> for Row {
         };
         let total = it.found.total();
         let unmapped = it.found.unmapped.iter();
+        let not_read = it.found.not_read.iter();
         Self {
             status: Badge::new(status.as_str(), tone),
             is_open: status == ReconcileStatus::Open,
@@ -64,6 +67,9 @@ impl From<Reconcile> for Row {
             gone: it.found.gone,
             repaired: it.found.repaired,
             unmapped: unmapped.map(|price| price.price.clone()).collect(),
+            not_read: not_read
+                .map(|(stage, said)| (stage.as_str(), said.clone()))
+                .collect(),
             error: it.error.map(|error| error.detail).unwrap_or_default(),
             at: When(it.created_at),
         }
