@@ -1,6 +1,7 @@
 //! The console: its pages over HTTP, and in a real browser.
 
 mod acts;
+mod asks;
 mod browser;
 mod customer;
 mod driver;

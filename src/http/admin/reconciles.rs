@@ -14,11 +14,11 @@ use super::events::EventErrorView;
 use crate::domain::id::{Provider, ReconcileId};
 use crate::domain::reconcile::{Found, Tally};
 use crate::domain::time::Timestamp;
-use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{self, List, Paging, PagingQuery};
 use crate::http::api::{order_of, time};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonBody, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, request_id};
 use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use crate::provider::Spec;
@@ -52,6 +52,9 @@ struct OrderBody {
     #[serde(default)]
     dry_run: bool,
 }
+
+/// The same, and why.
+type OrderWithReason = Reasoned<OrderBody>;
 
 /// A comparison with what a provider says.
 #[derive(Serialize, ToSchema)]
@@ -194,7 +197,7 @@ impl From<Reconcile> for ReconcileView {
 #[utoipa::path(
     post,
     path = "/reconciles",
-    request_body = OrderBody,
+    request_body = OrderWithReason,
     responses(
         (status = 202, description = "It is ordered.", body = ReconcileView),
         (status = 409, description = "`reconcile_open`: the app has one that is open at this provider. `api_key_needed`: it has no API key of the provider."),
@@ -203,9 +206,9 @@ impl From<Reconcile> for ReconcileView {
 async fn order(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(body): ValidJson<OrderBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<OrderWithReason>,
 ) -> Result<(StatusCode, Json<ReconcileView>), ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let mut field_errors = FieldErrors::default();
     let provider = body.provider.parse::<&Spec>();
     let provider = provider.map_err(|error| error.to_string());
@@ -276,16 +279,16 @@ struct CanceledView {
 #[utoipa::path(
     post,
     path = "/reconciles/{id}/cancel",
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses((status = 200, description = "It is canceled, or had ended before.", body = CanceledView))
 )]
 async fn cancel(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<CanceledView>, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
     let (found, changed) = reconcile::cancel(&state.store, &order, &reconcile_id(&id)?).await?;
     let reconcile = found.into();
     Ok(Json(CanceledView { reconcile, changed }))

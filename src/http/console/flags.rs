@@ -7,8 +7,9 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 
+use super::confirm::{self, Confirm};
 use super::form::Form;
 use super::page::{Frame, render};
 use super::query::Asked;
@@ -17,6 +18,7 @@ use super::visitor::Visitor;
 use super::when::When;
 use super::words;
 use crate::domain::customer::flag::FlagKind;
+use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::http::AppState;
 use crate::pipeline::flags::{self, FlagError, OpenFlag};
@@ -32,7 +34,7 @@ const NAMED: usize = 5;
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/flags", get(list))
-        .route("/flags/{id}/clear", post(clear))
+        .route("/flags/{id}/clear", get(ask_clear).post(clear))
 }
 
 #[derive(Template)]
@@ -204,12 +206,36 @@ async fn list(
     Ok(render(&page)?)
 }
 
+async fn ask_clear(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    visitor.admin.require(Role::Admin)?;
+    let id = id.parse().map_err(|_| FlagError::NotFound)?;
+    let held = flags::find(&state.store, &visitor.app, &id).await?;
+    let kind = held.flag.kind.as_str();
+    let act = Confirm {
+        title: format!("Clear the flag {kind}?"),
+        meaning: "It is gone for everybody, and comes back if something new happens.",
+        facts: vec![
+            ("About", held.flag.subject),
+            ("It says", words::flag(kind).to_owned()),
+        ],
+        path: format!("/console/flags/{id}/clear"),
+        button: "Clear it",
+        back: "/console/flags".to_owned(),
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "flags", act)
+}
+
 async fn clear(
     State(state): State<AppState>,
     Path(id): Path<String>,
-    Form { visitor, .. }: Form,
+    form: Form,
 ) -> Result<Response, Refusal> {
     let id = id.parse().map_err(|_| FlagError::NotFound)?;
-    flags::clear(&state.store, &visitor.order(&state), &id).await?;
+    flags::clear(&state.store, &form.order(&state)?, &id).await?;
     Ok(Redirect::to("/console/flags?done=clear").into_response())
 }

@@ -3,7 +3,10 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use std::convert::Infallible;
+use std::fmt::Display;
+use std::str::FromStr;
 
+use super::form::missing;
 use crate::domain::id::CustomerId;
 use crate::http::input::{pairs, written};
 use crate::http::{ApiError, AppState};
@@ -29,6 +32,16 @@ impl Asked {
     /// Returns a parameter as a text.
     pub(super) fn own(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
+    }
+
+    /// Returns a parameter that must be there and parse.
+    ///
+    /// # Errors
+    /// 422 with the parameter.
+    pub(super) fn parse<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, ApiError> {
+        let text = self.get(name).ok_or_else(|| missing(name))?;
+        text.parse()
+            .map_err(|error: T::Err| ApiError::invalid_field(name, error.to_string()))
     }
 
     /// Returns the customer that a list is narrowed to.

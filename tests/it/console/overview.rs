@@ -259,7 +259,9 @@ async fn an_admin_pauses_tests_and_resumes_in_a_browser() {
     browser
         .open(&format!("{}/console/endpoints", server.base))
         .await;
-    browser.press("Send a test event").await;
+    browser.press("Send a test event…").await;
+    browser.write("#reason", "a new address").await;
+    browser.press("Send it").await;
     browser.sees("The test event arrived").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;

@@ -21,7 +21,8 @@ async fn what_the_key_may_not_read_is_named(engine: Engine) {
     })
     .await;
     there.put(List::Customers, stripe_customer("cus_1", "a@example.com"));
-    let bought = stripe_subscription("sub_1", "cus_1", "active");
+    let mut bought = stripe_subscription("sub_1", "cus_1", "active");
+    bought["items"]["data"][0]["price"]["id"] = json!("price_without_plan");
     there.put(List::Subscriptions, bought);
     let plan = json!({"packages": [{"package": "acme/ui", "constraint": "*"}]});
     let put = "/api/v1/plans/stripe/module-1";
