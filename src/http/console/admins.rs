@@ -69,7 +69,7 @@ async fn list(
             expires_at: token.expires_at.map(When),
             last_used_at: token.last_used_at.map(When),
         });
-        let pager = asked.pager(found.total.unwrap_or_default());
+        let pager = asked.pager(found.total.unwrap_or_default())?;
         (rows.collect(), Some(pager))
     } else {
         (Vec::new(), None)

@@ -192,7 +192,7 @@ async fn show(
         failing_since: hook.failing_since.map(When),
         created_at: When(hook.created_at),
         states,
-        pager: asked.pager(found.total.unwrap_or_default()),
+        pager: asked.pager(found.total.unwrap_or_default())?,
         deliveries: found.rows.into_iter().map(DeliveryRow::from).collect(),
         hook: hook.into(),
     };

@@ -128,7 +128,7 @@ async fn show(
         source: license.source.as_ref().map(|it| it.object.id.clone()),
         limit: found.activations_allowed(),
         taken: found.activations,
-        pager: asked.pager(places.total.unwrap_or_default()),
+        pager: asked.pager(places.total.unwrap_or_default())?,
         places: places.rows.into_iter().map(PlaceRow::from).collect(),
         frame,
     };

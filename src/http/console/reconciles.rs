@@ -97,7 +97,7 @@ async fn list(
         frame: Frame::new(&visitor, "reconciles", "Reconcile"),
         providers: provider::names().map(|it| it.to_string()).collect(),
         rows: found.rows.into_iter().map(Row::from).collect(),
-        pager: asked.pager(found.total.unwrap_or_default()),
+        pager: asked.pager(found.total.unwrap_or_default())?,
     };
     Ok(render(&page)?)
 }

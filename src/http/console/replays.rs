@@ -171,7 +171,7 @@ async fn list(
     let page = ListPage {
         frame: Frame::new(&visitor, "events", "Replays"),
         rows: found.rows.into_iter().map(Row::from).collect(),
-        pager: asked.pager(found.total.unwrap_or_default()),
+        pager: asked.pager(found.total.unwrap_or_default())?,
     };
     Ok(render(&page)?)
 }
