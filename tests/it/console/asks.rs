@@ -25,11 +25,15 @@ on_both_stores! { every_act_asks_first_and_its_reason_is_audited }
 const NO_ACTS: [&str; 3] = ["/sign-in", "/sign-out", "/app"];
 
 /// Acts that find nothing to change here, and why.
-const WITHOUT_ENTRY: [(&str, &str); 4] = [
+const WITHOUT_ENTRY: [(&str, &str); 5] = [
     ("/packages/refresh", "the app has no repository"),
     ("/reconciles", "the app has no API key"),
     ("/replays", "another is open, or nothing matches any more"),
     ("/replays/{id}/cancel", "it has ended"),
+    (
+        "/reconciles/{id}/cancel",
+        "a worker has taken it up, and has no API key to go on with",
+    ),
 ];
 
 /// Most pages of one form that are looked at: the twentieth event shows nothing new.
@@ -226,6 +230,31 @@ async fn furnish(server: &TestServer) -> Vec<String> {
     ]
 }
 
+/// The forms of a page that change something, by their acts. Each asks for a reason.
+fn forms(acts: &BTreeSet<String>, page: &str, link: &str) -> Vec<(String, Act)> {
+    let mut found = Vec::new();
+    for form in page.split("<form ").skip(1) {
+        let form = form.split("</form>").next().unwrap();
+        if !form.contains("method=\"post\"") {
+            continue;
+        }
+        let act = Act::of(form);
+        let path = act.action.strip_prefix("/console").unwrap();
+        if NO_ACTS.contains(&path) {
+            continue;
+        }
+        let of = act_of(acts, path).unwrap_or_else(|| panic!("{path} on {link}"));
+        assert!(
+            form.contains("name=\"reason\""),
+            "{path} on {link} asks for no reason: {form}"
+        );
+        // The acts of one route are different ones, if their last part says so.
+        let word = path.rsplit('/').next().filter(|_| of.ends_with("{act}"));
+        found.push((format!("{of} {}", word.unwrap_or_default()), act));
+    }
+    found
+}
+
 /// Follows the links of all pages, and returns the forms that change something, by their acts.
 async fn walk(owner: &Visit, acts: &BTreeSet<String>, begin: Vec<String>) -> BTreeMap<String, Act> {
     let mut found = BTreeMap::new();
@@ -245,29 +274,8 @@ async fn walk(owner: &Visit, acts: &BTreeSet<String>, begin: Vec<String>) -> BTr
         }
         assert_eq!(answer.status, 200, "{link}: {}", answer.text);
         let page = answer.text;
-        for form in page
-            .split("<form ")
-            .skip(1)
-            .map(|it| it.split("</form>").next().unwrap())
-        {
-            if !form.contains("method=\"post\"") {
-                continue;
-            }
-            let act = Act::of(form);
-            let path = act.action.strip_prefix("/console").unwrap();
-            if NO_ACTS.contains(&path) {
-                continue;
-            }
-            let of = act_of(acts, path).unwrap_or_else(|| panic!("{path} on {link}"));
-            assert!(
-                form.contains("name=\"reason\""),
-                "{path} on {link} asks for no reason: {form}"
-            );
-            // The acts of one route are different ones, if their last part says so.
-            let word = path.rsplit('/').next().filter(|_| of.ends_with("{act}"));
-            found
-                .entry(format!("{of} {}", word.unwrap_or_default()))
-                .or_insert(act);
+        for (name, act) in forms(acts, &page, &link) {
+            found.entry(name).or_insert(act);
         }
         for rest in page.split(" href=\"").skip(1) {
             let target = plain(rest.split('"').next().unwrap());
@@ -288,9 +296,19 @@ async fn walk(owner: &Visit, acts: &BTreeSet<String>, begin: Vec<String>) -> BTr
 /// What takes something away comes last, so that the others still have it.
 fn late(act: &str) -> usize {
     let last = [
-        "delete", "remove", "revoke", "cancel", "expire", "part", "link", "free",
+        "disable",
+        "part",
+        "link",
+        "free",
+        "act} free",
+        "cancel",
+        "expire",
+        "revoke",
+        "remove",
+        "delete",
     ];
-    last.iter().filter(|word| act.contains(**word)).count()
+    let place = last.iter().rposition(|word| act.contains(word));
+    place.map_or(0, |place| place + 1)
 }
 
 async fn every_act_asks_first_and_its_reason_is_audited(engine: Engine) {
@@ -299,7 +317,16 @@ async fn every_act_asks_first_and_its_reason_is_audited(engine: Engine) {
     let owner = Visit::owner(&server).await;
     let acts = acts();
     assert!(acts.len() > 30, "{acts:?}");
-    let found = walk(&owner, &acts, begin).await;
+    let mut found = walk(&owner, &acts, begin).await;
+    // While an app is paused, its overview has another act.
+    let to = async |act: &str| {
+        let path = format!("/api/v1/apps/default/{act}");
+        server.call("POST", &path, Some(json!({}))).await.0
+    };
+    assert_eq!(to("pause").await, 200);
+    let paused = owner.page("/console/overview").await;
+    found.extend(forms(&acts, &paused, "the overview"));
+    assert_eq!(to("resume").await, 200);
     let walked: BTreeSet<&str> = found
         .keys()
         .map(|it| it.split(' ').next().unwrap())
