@@ -59,16 +59,16 @@ pub(super) async fn run(command: AppCommand, loaded: &Loaded) -> Result<ExitCode
             }
         }
         AppCommand::Pause { app, reason } => {
-            let order = order(app);
-            let paused = pauses::pause(&store, &order, reason).await;
+            let order = order(app).because(reason);
+            let paused = pauses::pause(&store, &order).await;
             let changed = paused.map_err(|error| refused(error, &order.app))?;
             let before = if changed { "" } else { " before" };
             output::line(&format!("the app {} was paused{before}", order.app));
             tell_waiting(&store, &order).await?;
         }
         AppCommand::Resume { app, reason } => {
-            let order = order(app);
-            let resumed = pauses::resume(&store, &order, reason).await;
+            let order = order(app).because(reason);
+            let resumed = pauses::resume(&store, &order).await;
             let changed = resumed.map_err(|error| refused(error, &order.app))?;
             output::line(&if changed {
                 format!("the app {} goes on", order.app)

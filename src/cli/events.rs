@@ -263,18 +263,17 @@ async fn dismiss(args: DismissArgs, store: &Store) -> Result<(), CliError> {
         app: args.app.app,
         actor: Actor::Operator,
         now: SystemClock.now(),
-        reason: None,
+        reason: args.reason,
     };
-    let reason = args.reason.as_deref();
     if let Some(id) = args.id {
-        let changed = dismissal::one(store, &order, &id, reason).await?;
+        let changed = dismissal::one(store, &order, &id).await?;
         let before = if changed { "" } else { " before" };
         output::line(&format!("{id} was dismissed{before}"));
     } else {
         let filter = args.filter.filter(store, &order.app).await?;
         let mut dismissed = 0;
         loop {
-            let done = dismissal::many(store, &order, &filter, reason).await?;
+            let done = dismissal::many(store, &order, &filter).await?;
             dismissed += done.dismissed;
             // None dismissed: a server did the rest just now, or more fail than are dismissed.
             if done.remaining == 0 || done.dismissed == 0 {

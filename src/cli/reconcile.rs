@@ -163,7 +163,9 @@ fn tell(it: &Reconcile, app: &AppSlug) {
     let found = &it.found;
     for (stage, tally) in &found.kinds {
         // What is asked for one by one: mostly there is nothing.
-        if matches!(stage, Stage::Features | Stage::Gone) && tally.read == 0 {
+        let is_told_below = found.not_read.contains_key(stage);
+        let is_one_by_one = matches!(stage, Stage::Features | Stage::Gone);
+        if tally.read == 0 && (is_one_by_one || is_told_below) {
             continue;
         }
         let unreadable = match tally.unreadable {
@@ -179,6 +181,12 @@ fn tell(it: &Reconcile, app: &AppSlug) {
             tally.read,
             tally.missing,
             tally.different,
+        ));
+    }
+    for (stage, said) in &found.not_read {
+        output::line(&format!(
+            "{:<14} not compared: the API key may not read them ({said})",
+            stage.as_str()
         ));
     }
     if found.gone > 0 {
@@ -201,7 +209,15 @@ fn tell(it: &Reconcile, app: &AppSlug) {
             let why = it.error.as_ref().map(|error| error.detail.as_str());
             format!("{}: {}", it.status(), why.unwrap_or("by an admin"))
         }
-        ReconcileStatus::Finished if drift == 0 && unreadable == 0 => "nothing differs".to_owned(),
+        ReconcileStatus::Finished if drift == 0 && unreadable == 0 => {
+            let whole = found.not_read.is_empty();
+            if whole {
+                "nothing differs"
+            } else {
+                "nothing differs in what was read"
+            }
+            .to_owned()
+        }
         ReconcileStatus::Finished if drift == 0 => {
             format!("nothing differs, but {unreadable} answers were not understood")
         }

@@ -115,6 +115,10 @@ pub struct Found {
     /// before it. `None` if none has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features_asked_at: Option<Timestamp>,
+    /// The kinds that the API key may not read, with what the provider said. Such a kind stays here in
+    /// later comparisons until one reads it, or has no need to.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_read: BTreeMap<Stage, String>,
 }
 
 impl Found {
@@ -155,6 +159,15 @@ mod tests {
             stage = at.next();
         }
         assert_eq!(walked, Stage::ALL);
+    }
+
+    #[test]
+    fn what_was_kept_before_a_field_existed_is_read() {
+        let kept = r#"{"kinds": {"customers": {"read": 3}}, "gone": 1, "requests": 7}"#;
+        let found: Found = serde_json::from_str(kept).unwrap();
+        assert_eq!((found.total().read, found.gone), (3, 1));
+        assert!(found.not_read.is_empty() && found.features_asked_at.is_none());
+        assert!(!serde_json::to_string(&found).unwrap().contains("not_read"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use super::client_addr::ClientAddr;
 use super::error::ApiError;
-use super::{AppState, input, named_app, unread};
+use super::{AppState, input, named_app, reason, unread};
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
@@ -39,6 +39,8 @@ pub struct Admin {
     /// The only app that the token is valid for, or that the request names with `?app=`; `None` for
     /// all apps.
     pub app: Option<AppSlug>,
+    /// Why, if the query of a call that changes something says so.
+    pub reason: Option<String>,
 }
 
 /// Like [`Admin`], but for the few POSTs that change nothing: a viewer suffices.
@@ -85,6 +87,9 @@ impl FromRequestParts<AppState> for Admin {
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         admin.require(if reads { Role::Viewer } else { Role::Admin })?;
         unread::refuse(parts)?;
+        if !reads {
+            admin.reason = reason::take(parts)?;
+        }
         Ok(admin)
     }
 }
@@ -151,6 +156,7 @@ pub(super) async fn identify(
             actor: Actor::Root,
             role: Role::Owner,
             app: None,
+            reason: None,
         }));
     }
     let found = admin_tokens::find(&state.store, hash).await?;
@@ -170,6 +176,7 @@ pub(super) async fn identify(
                 actor: Actor::Admin(token.id),
                 role: token.role,
                 app: token.app,
+                reason: None,
             })
         }
     })

@@ -30,7 +30,7 @@ use super::limits;
 pub(super) use json::Check;
 use json::{parse_checked, parse_json};
 use query::parse_query;
-pub(super) use query::{pairs, pairs_of, read_query, refuse_unknown, written};
+pub(super) use query::{pairs, pairs_of, read_query, refuse_unknown, take_parameter, written};
 
 /// Reads a whole body, within a size and a time. Its memory is accounted for in `share`.
 ///

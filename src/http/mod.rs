@@ -44,6 +44,7 @@ mod portal;
 mod precondition;
 mod problem_body;
 mod question;
+mod reason;
 mod request_id;
 mod routes;
 mod scraper;

@@ -11,16 +11,14 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderValue;
 use axum::http::header::LOCATION;
 use axum::http::request::Parts;
-use axum::http::uri::{PathAndQuery, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::AppState;
 use super::api::problem::app_not_found;
 use super::error::ApiError;
-use super::input::{pairs, written};
+use super::input::{pairs, take_parameter};
 use crate::domain::id::AppSlug;
-use crate::domain::validate::FieldError;
 use crate::pipeline::apps;
 
 /// The parameter.
@@ -43,7 +41,7 @@ pub(super) async fn bind(
     if path.is_some_and(|path| path.as_str().ends_with(READS_IT)) {
         return Ok(());
     }
-    let Some(named) = take(parts)? else {
+    let Some(named) = take_parameter(parts, APP)? else {
         return Ok(());
     };
     let slug: AppSlug = named.parse().map_err(|_| app_not_found())?;
@@ -56,30 +54,6 @@ pub(super) async fn bind(
             Ok(())
         }
     }
-}
-
-/// Takes the parameter out of the query.
-fn take(parts: &mut Parts) -> Result<Option<String>, ApiError> {
-    let (mut named, rest): (Vec<_>, Vec<_>) = pairs(&parts.uri)
-        .into_iter()
-        .partition(|(name, _)| name == APP);
-    let Some((_, app)) = named.pop() else {
-        return Ok(None);
-    };
-    if !named.is_empty() {
-        let error = FieldError::new(APP, "is given twice");
-        return Err(ApiError::invalid_query(vec![error]));
-    }
-    let mut uri = parts.uri.clone().into_parts();
-    let query = written(&rest);
-    let query = query.query().filter(|it| !it.is_empty());
-    let query = query.map_or_else(String::new, |it| format!("?{it}"));
-    let path: PathAndQuery = format!("{}{query}", parts.uri.path())
-        .parse()
-        .map_err(ApiError::internal)?;
-    uri.path_and_query = Some(path);
-    parts.uri = Uri::from_parts(uri).map_err(ApiError::internal)?;
-    Ok(Some(app))
 }
 
 /// The layer around the API: what was made in the app that the query names is found there by its

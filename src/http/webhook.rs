@@ -160,7 +160,7 @@ async fn receive(
     } else {
         Span::none()
     };
-    let accepted = accept(state, target, client, headers, body)
+    let accepted = accept(state, target, (client, Sender::Provider), headers, body)
         .instrument(span.clone())
         .await;
     match accepted {
@@ -184,11 +184,20 @@ async fn receive(
     }
 }
 
+/// Whose word a webhook is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// The provider's.
+    Provider,
+    /// An admin's who tries the endpoint: that it came says nothing of the provider.
+    Admin,
+}
+
 /// Accepts a webhook in the steps that the module documentation describes.
 pub(super) async fn accept(
     state: &AppState,
     target: &Target,
-    client: IpAddr,
+    (client, sender): (IpAddr, Sender),
     headers: HeaderMap,
     body: Body,
 ) -> Result<AcknowledgedEvent, ApiError> {
@@ -227,9 +236,11 @@ pub(super) async fn accept(
     let place = webhook.secret().is_none().then(|| webhook.place());
     let metrics = &state.metrics.webhooks;
     metrics.verified(provider.name.as_str(), place);
-    (state.usage).note_receipt(app, provider.name, webhook.secret(), now);
-    if let Some(id) = webhook.secret() {
-        state.usage.note_secret(id, now);
+    if sender == Sender::Provider {
+        (state.usage).note_receipt(app, provider.name, webhook.secret(), now);
+        if let Some(id) = webhook.secret() {
+            state.usage.note_secret(id, now);
+        }
     }
 
     let handed_over = ingest(

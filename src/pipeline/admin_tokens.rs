@@ -88,6 +88,19 @@ pub async fn list(
     store.read().await?.admin_token_list(app, window).await
 }
 
+/// Shows an admin token, of one app alone if one is named.
+///
+/// # Errors
+/// When there is no such token.
+pub async fn show(
+    store: &Store,
+    id: &AdminTokenId,
+    app: Option<&AppSlug>,
+) -> Result<AdminToken, AdminTokenError> {
+    let found = store.read().await?.admin_token_show(id, app).await?;
+    found.ok_or(AdminTokenError::NotFound)
+}
+
 /// Issues an admin token. This is audited in the app that it is bound to.
 ///
 /// # Errors

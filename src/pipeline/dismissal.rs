@@ -45,12 +45,7 @@ pub enum DismissError {
 ///
 /// # Errors
 /// See [`DismissError`].
-pub async fn one(
-    store: &Store,
-    by: &Order,
-    id: &str,
-    reason: Option<&str>,
-) -> Result<bool, DismissError> {
+pub async fn one(store: &Store, by: &Order, id: &str) -> Result<bool, DismissError> {
     let mut tx = store.begin().await?;
     let mut of = None;
     match tx.event_find(&by.app, id).await? {
@@ -75,7 +70,7 @@ pub async fn one(
             None => return Err(DismissError::NotFound),
         },
     }
-    let details = json!({"event_id": id, "reason": reason});
+    let details = json!({"event_id": id, "reason": by.reason});
     by.audit(&mut tx, of.as_ref(), "event_dismiss", details)
         .await?;
     tx.commit().await?;
@@ -145,7 +140,6 @@ pub async fn many(
     store: &Store,
     by: &Order,
     filter: &EventFilter,
-    reason: Option<&str>,
 ) -> Result<Dismissed, DismissError> {
     if let Some(other) = filter.outcome.filter(|it| *it != EventOutcome::Failed) {
         return Err(DismissError::NotFailed(other));
@@ -178,7 +172,7 @@ pub async fn many(
         dismissed += now;
         // An entry for each customer: what a reason says of one goes when that one is erased.
         for (customer, ids) in of_customers {
-            let details = json!({"event_ids": ids, "reason": reason});
+            let details = json!({"event_ids": ids, "reason": by.reason});
             by.audit(&mut tx, customer.as_ref(), "event_dismiss_many", details)
                 .await?;
         }

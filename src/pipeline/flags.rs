@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::order::Order;
-use super::order::audit_entries;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::flag::{FlagHolder, FlagId, FlagKind, HeldFlag};
@@ -59,6 +58,15 @@ pub async fn list(
     }))
 }
 
+/// Finds an open flag.
+///
+/// # Errors
+/// When no such flag is open.
+pub async fn find(store: &Store, app: &AppSlug, id: &FlagId) -> Result<HeldFlag, FlagError> {
+    let found = store.read().await?.flag_find(app, id).await?;
+    found.ok_or(FlagError::NotFound)
+}
+
 /// Clears an open flag. It comes back only by a newer fact, never by a duplicate; one of set-up
 /// does not come back at all.
 ///
@@ -82,7 +90,7 @@ pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), Flag
     };
     tx.working_set_save(&order.app, &working_set, order.now)
         .await?;
-    let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+    let entries = order.entries(&changes);
     if entries.is_empty() {
         // Only what the store derives of customers is a change; this one it looks up.
         let details = json!({"operation": "unflag", "flag": open.flag});

@@ -39,6 +39,13 @@ impl Order {
         tx.audit_add(&[entry]).await
     }
 
+    /// The same order with a reason, if one is given here.
+    #[must_use]
+    pub fn because<R: Into<String>>(mut self, reason: Option<R>) -> Self {
+        self.reason = reason.map(R::into).or(self.reason);
+        self
+    }
+
     /// An entry for the audit.
     pub(super) fn entry(
         &self,
@@ -55,6 +62,13 @@ impl Order {
             details,
         };
         self.with_reason(entry)
+    }
+
+    /// The entries of changes that the order brought along.
+    pub(super) fn entries(&self, changes: &[Change]) -> Vec<AuditEntry> {
+        let entries = audit_entries(&self.app, &self.actor, changes, self.now);
+        let entries = entries.into_iter().map(|entry| self.with_reason(entry));
+        entries.collect()
     }
 
     /// Adds the reason of the order to an entry that has none of its own.

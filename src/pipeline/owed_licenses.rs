@@ -70,7 +70,10 @@ pub(super) fn sealed(
 
 /// The audit entries of licences that were made on the way of an order.
 pub(super) fn audit_entries(order: &Order, made: &[License]) -> Vec<AuditEntry> {
-    let entry = |license| audit_entry(&order.app, &order.actor, license, order.now);
+    let entry = |license| {
+        let entry = audit_entry(&order.app, &order.actor, license, order.now);
+        order.with_reason(entry)
+    };
     made.iter().map(entry).collect()
 }
 

@@ -31,11 +31,12 @@ use crate::provider;
 use crate::queue::Publisher;
 use crate::store::{LedgerEntry, NewMessage, Pause, PausedApp, Store, StoreError, Tx, paused_lane};
 
-/// Pauses the app of the order; returns false if it was paused before. The first reason stays.
+/// Pauses the app of the order, for its reason; returns false if it was paused before. The first reason
+/// stays.
 ///
 /// # Errors
 /// When there is no such app, or the store failed.
-pub async fn pause(store: &Store, order: &Order, reason: Option<String>) -> Result<bool, AppError> {
+pub async fn pause(store: &Store, order: &Order) -> Result<bool, AppError> {
     let mut tx = store.begin_in(&order.app).await?;
     tx.app_find(&order.app).await?.ok_or(AppError::NotFound)?;
     if tx.pause_find(&order.app).await?.is_some() {
@@ -44,7 +45,7 @@ pub async fn pause(store: &Store, order: &Order, reason: Option<String>) -> Resu
     let pause = Pause {
         app: order.app.clone(),
         since: order.now,
-        reason,
+        reason: order.reason.clone(),
     };
     tx.pause_begin(&pause).await?;
     let details = json!({"from": null, "to": pause.since, "reason": pause.reason});
@@ -57,11 +58,7 @@ pub async fn pause(store: &Store, order: &Order, reason: Option<String>) -> Resu
 ///
 /// # Errors
 /// When there is no such app, or the store failed.
-pub async fn resume(
-    store: &Store,
-    order: &Order,
-    reason: Option<String>,
-) -> Result<bool, AppError> {
+pub async fn resume(store: &Store, order: &Order) -> Result<bool, AppError> {
     let mut tx = store.begin_in(&order.app).await?;
     tx.app_find(&order.app).await?.ok_or(AppError::NotFound)?;
     let before = tx.pause_find(&order.app).await?;
@@ -69,7 +66,7 @@ pub async fn resume(
         return Ok(false);
     };
     tx.pause_end(&order.app, order.now).await?;
-    let details = json!({"from": before.since, "to": null, "reason": reason});
+    let details = json!({"from": before.since, "to": null, "reason": order.reason});
     order.audit(&mut tx, None, "app_resume", details).await?;
     tx.commit().await?;
     Ok(true)

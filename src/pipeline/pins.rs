@@ -4,7 +4,7 @@
 //! present one, all of them in the transaction that sets the rules: an event between would already
 //! move some.
 
-use super::order::{Order, audit_entries};
+use super::order::Order;
 use super::owed_licenses;
 use super::timers::MOST;
 use crate::domain::apply::change::Change;
@@ -65,7 +65,7 @@ async fn keep(
     let mut working_set = tx.working_set_load(&order.app, &lookup_keys).await?;
     let changes = adopt(&mut working_set);
     let made = owed_licenses::save(tx, &order.app, &working_set, order.now).await?;
-    let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+    let mut entries = order.entries(&changes);
     entries.extend(owed_licenses::audit_entries(order, &made));
     tx.audit_add(&entries).await
 }

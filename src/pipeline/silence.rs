@@ -12,7 +12,7 @@ use crate::domain::silence::is_to_be_told;
 use crate::domain::span::Span;
 use crate::domain::time::Timestamp;
 use crate::provider;
-use crate::store::endpoint_receipt::QuietEndpoint;
+use crate::store::endpoint_receipt::{LastWebhook, QuietEndpoint};
 use crate::store::{Store, StoreError};
 
 /// Tells of the endpoints that had no webhook for `limit`, each once until something comes. Without a
@@ -55,6 +55,18 @@ pub async fn tell(store: &Store, limit: Option<Span>, now: Timestamp) -> Result<
         );
     }
     Ok(told.len())
+}
+
+/// Returns the last webhooks of an app's endpoints. An endpoint that is not among them never had one.
+///
+/// # Errors
+/// When the store failed.
+pub async fn last_webhooks(
+    store: &Store,
+    app: &AppSlug,
+    now: Timestamp,
+) -> Result<Vec<LastWebhook>, StoreError> {
+    store.read().await?.receipt_list(Some(app), now).await
 }
 
 fn announcement(endpoint: &QuietEndpoint, now: Timestamp) -> Announcement {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{acknowledged, spool};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::store::endpoint_receipt::LastWebhook;
 use crate::store::reconcile::Reconcile;
 use crate::store::{AcknowledgedWaiting, PausedApp, Store, StoreError};
 
@@ -32,6 +33,8 @@ pub struct Stats {
     pub reconciles: Vec<Reconcile>,
     /// The apps that are paused.
     pub paused: Vec<PausedApp>,
+    /// The last webhooks of endpoints.
+    pub webhooks: Vec<LastWebhook>,
 }
 
 /// Counts customers, events and spooled webhooks.
@@ -54,5 +57,6 @@ pub async fn stats(
         spool: spool::depth(&mut tx).await?,
         reconciles: tx.reconcile_latest(app).await?,
         paused: tx.pause_list(app).await?,
+        webhooks: tx.receipt_list(app, now).await?,
     })
 }

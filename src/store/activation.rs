@@ -58,6 +58,19 @@ impl Tx {
         self.fetch_opt(&sql, binds![license, fingerprint]).await
     }
 
+    /// Finds an activation of a licence by its id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn activation_show(
+        &mut self,
+        license: &LicenseId,
+        id: &ActivationId,
+    ) -> Result<Option<Activation>, StoreError> {
+        let sql = format!("{SELECT} WHERE license_id = $1 AND id = $2");
+        self.fetch_opt(&sql, binds![license, id]).await
+    }
+
     /// Lists the activations of a licence, newest first.
     ///
     /// # Errors

@@ -90,6 +90,23 @@ impl Tx {
         self.count_all(select, Filter::all()).await
     }
 
+    /// Finds a token by its id, of this app alone if one is named.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn admin_token_show(
+        &mut self,
+        id: &AdminTokenId,
+        app: Option<&AppSlug>,
+    ) -> Result<Option<AdminToken>, StoreError> {
+        let sql = r"
+            SELECT id, app, name, role, prefix, created_at, expires_at, last_used_at
+            FROM admin_tokens
+            WHERE id = $1 AND ($2 IS NULL OR app = $2)
+        ";
+        self.fetch_opt(sql, binds![id, app]).await
+    }
+
     /// Removes a token, of this app alone if one is named. Returns the token, if there was one.
     ///
     /// # Errors

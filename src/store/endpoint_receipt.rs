@@ -44,6 +44,32 @@ record! {
 }
 
 record! {
+    /// The last webhook of an endpoint, as it is shown.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct LastWebhook from "endpoint_receipts" {
+        /// The app.
+        pub app: AppSlug,
+        /// The provider.
+        pub provider: Provider,
+        /// When it came.
+        pub last_at: Timestamp,
+        /// The same, if operators were told that nothing has come since; `None` if it came lately, or
+        /// nobody would miss another.
+        pub told_of: Option<Timestamp>,
+    }
+}
+
+impl LastWebhook {
+    /// True if operators were told that nothing comes any more.
+    pub fn is_silent(&self) -> bool {
+        self.told_of.is_some()
+    }
+}
+
+/// The most endpoints of which the last webhook is shown at once.
+const MOST_SHOWN: i64 = 1_000;
+
+record! {
     struct ReceiptRow<'a> {
         app: &'a AppSlug,
         provider: Provider,
@@ -134,6 +160,29 @@ impl Tx {
             "
         );
         self.fetch(&sql, binds![now, since]).await
+    }
+
+    /// Lists the last webhooks of the endpoints of an app, or of all apps, which are cut after a thousand.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn receipt_list(
+        &mut self,
+        app: Option<&AppSlug>,
+        now: Timestamp,
+    ) -> Result<Vec<LastWebhook>, StoreError> {
+        let sql = format!(
+            r"
+            SELECT
+                app, provider, last_at,
+                CASE WHEN told_of = last_at AND {IS_MISSED} THEN told_of END AS told_of
+            FROM endpoint_receipts
+            WHERE $2 IS NULL OR app = $2
+            ORDER BY app, provider
+            LIMIT $3
+            "
+        );
+        self.fetch(&sql, binds![now, app, MOST_SHOWN]).await
     }
 
     /// Notes that operators are told of a silence; `false` if they were already, or something has come.

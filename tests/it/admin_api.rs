@@ -48,6 +48,7 @@ mod policy_examples;
 mod preconditions;
 mod query;
 mod questions;
+mod reasons;
 mod refetch_reasons;
 pub(crate) mod refetches;
 mod replays;

@@ -187,13 +187,13 @@ async fn due_times_of_a_paused_app_wait(engine: Engine) {
         now: at(second),
         reason: None,
     };
-    assert!(pauses::pause(&test.store, &order(2), None).await.unwrap());
+    assert!(pauses::pause(&test.store, &order(2)).await.unwrap());
     assert_eq!(run_due(&test.store, at(60)).await.unwrap(), 0);
     let other = stripe_customer("cus_2", "two@example.com");
     let other = stripe_event("evt_2", "customer.created", NOW, other);
     let held = process(&test.store, &[&message(&other, "2")], at(61)).await;
     assert_eq!(held.unwrap(), [Disposition::Paused]);
-    assert!(pauses::resume(&test.store, &order(70), None).await.unwrap());
+    assert!(pauses::resume(&test.store, &order(70)).await.unwrap());
     assert_eq!(run_due(&test.store, at(71)).await.unwrap(), 1);
     test.place.give_back();
 }

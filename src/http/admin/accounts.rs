@@ -17,6 +17,7 @@ use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of, time};
 use crate::http::field_errors::{FieldErrors, checked, yes_or_no};
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, AccountName, LinkedAccount};
 use crate::provider::Spec;
@@ -126,6 +127,9 @@ struct AccountBody {
     connected_account: Option<String>,
 }
 
+/// The same, and why.
+type AccountWithReason = Reasoned<AccountBody>;
+
 fn provider_of(text: Option<&str>) -> Result<Option<Provider>, FieldError> {
     let spec = text.map(str::parse::<&Spec>).transpose();
     let spec = spec.map_err(|error| error.to_string());
@@ -140,7 +144,7 @@ fn provider_of(text: Option<&str>) -> Result<Option<Provider>, FieldError> {
 #[utoipa::path(
     post,
     path = "/customers/{id}/accounts",
-    request_body = AccountBody,
+    request_body = AccountWithReason,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
         (status = 404, description = "`account_not_found`: nothing can be an account of this id."),
@@ -151,9 +155,9 @@ async fn link(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    ValidJson(body): ValidJson<AccountBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<AccountWithReason>,
 ) -> Result<Json<ActedView>, ApiError> {
-    let (order, id) = (order_of(&admin, &state), customer_id(&id)?);
+    let (order, id) = (order_of(&admin, &state).because(reason), customer_id(&id)?);
     let mut field_errors = FieldErrors::default();
     let provider = field_errors.note(provider_of(body.provider.as_deref()));
     let account = field_errors.note(checked("account", validate::line(&body.account)));
@@ -192,7 +196,7 @@ struct AccountQuery {
 #[utoipa::path(
     delete,
     path = "/customers/{id}/accounts/{account}",
-    params(AccountQuery),
+    params(ReasonQuery, AccountQuery),
     responses(
         (status = 200, description = "The customer that it was parted from.", body = ActedView),
         (status = 404, description = "`account_not_found`: the customer has no such account."),

@@ -14,6 +14,7 @@ use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::order_of;
 use crate::http::location::Location;
 use crate::http::openapi;
+use crate::http::reason::ReasonQuery;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -91,6 +92,7 @@ async fn list(
 #[utoipa::path(
     delete,
     path = "/licenses/{id}/activations/{activation_id}",
+    params(ReasonQuery),
     responses((status = 204, description = "Removed."))
 )]
 async fn delete(

@@ -17,6 +17,7 @@ use crate::http::api::{order_of, time};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::admin_tokens::{self, AdminTokenError, AdminTokenOrder, MAX_DAYS};
 use crate::pipeline::apps::{self, AppError};
@@ -118,6 +119,9 @@ struct AdminTokenBody {
     expires_in_days: Option<u32>,
 }
 
+/// The same, and why.
+type AdminTokenWithReason = Reasoned<AdminTokenBody>;
+
 /// A token that was just issued, with its text, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewAdminToken)]
@@ -132,13 +136,13 @@ struct NewAdminTokenView {
 #[utoipa::path(
     post,
     path = "/admin-tokens",
-    request_body = AdminTokenBody,
+    request_body = AdminTokenWithReason,
     responses((status = 201, description = "The token, with its text.", body = NewAdminTokenView))
 )]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(body): ValidJson<AdminTokenBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<AdminTokenWithReason>,
 ) -> Result<(StatusCode, Location, Json<NewAdminTokenView>), ApiError> {
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
@@ -154,7 +158,7 @@ async fn create(
         app: app.flatten(),
         expires_in_days: expires_in_days.flatten(),
     };
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let issued = admin_tokens::issue(&state.store, &order, wanted).await?;
     let location = Location::of(["admin-tokens"]);
     let token = NewAdminTokenView {
@@ -199,6 +203,7 @@ fn days(days: Option<u32>) -> Result<Option<u32>, FieldError> {
 #[utoipa::path(
     delete,
     path = "/admin-tokens/{id}",
+    params(ReasonQuery),
     responses((status = 204, description = "Deleted."))
 )]
 async fn revoke(

@@ -18,6 +18,7 @@ use crate::domain::validate;
 use crate::http::api::{order_in, problem};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::api_keys::{self, KeyError};
 use crate::provider::Spec;
@@ -55,6 +56,9 @@ struct KeyBody {
     key: SecretText,
 }
 
+/// The same, and why.
+type KeyWithReason = Reasoned<KeyBody>;
+
 /// A key, without the key.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
@@ -79,7 +83,7 @@ struct KeyView {
 #[utoipa::path(
     put,
     path = "/apps/{slug}/endpoints/{provider}/api-key",
-    request_body = KeyBody,
+    request_body = KeyWithReason,
     responses(
         (status = 200, description = "The key, without its text.", body = KeyView),
         (status = 409, description = "`setting_read_only`: the environment of the server says it."),
@@ -89,7 +93,7 @@ async fn put(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((slug, provider)): ValidPath<(String, String)>,
-    ValidJson(body): ValidJson<KeyBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<KeyWithReason>,
 ) -> Result<Json<KeyView>, ApiError> {
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
@@ -103,7 +107,7 @@ async fn put(
     field_errors.note(checked("key", form));
     field_errors.into_result()?;
     let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
-    let order = order_in(&admin, &state, app);
+    let order = order_in(&admin, &state, app).because(reason);
     let key = api_keys::put(&state.store, &state.vault, &order, provider, &text).await?;
     Ok(Json(KeyView {
         app: order.app.into(),
@@ -120,6 +124,7 @@ async fn put(
 #[utoipa::path(
     delete,
     path = "/apps/{slug}/endpoints/{provider}/api-key",
+    params(ReasonQuery),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`setting_read_only`: the environment of the server says it."),

@@ -30,6 +30,7 @@ use crate::http::api::{order_in, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::apps::{self, AppChange, AppWithRegistry};
 use crate::store::Registry;
@@ -169,11 +170,14 @@ struct AppBody {
     name: String,
 }
 
+/// The same, and why.
+type AppWithReason = Reasoned<AppBody>;
+
 /// Creates an app. Needs an owner of all apps.
 #[utoipa::path(
     post,
     path = "/apps",
-    request_body = AppBody,
+    request_body = AppWithReason,
     responses(
         (status = 201, description = "The app.", body = AppView),
         (status = 409, description = "`app_exists`: there is one of this slug; `apps_too_many`: there are ten thousand."),
@@ -182,7 +186,7 @@ struct AppBody {
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(body): ValidJson<AppBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<AppWithReason>,
 ) -> Result<(StatusCode, Location, Json<AppView>), ApiError> {
     admin.require(Role::Owner)?;
     if admin.app.is_some() {
@@ -199,7 +203,7 @@ async fn create(
     let slug = field_errors.note(checked("slug", slug));
     let name = field_errors.note(checked("name", validate::line(&body.name)));
     let (slug, name) = field_errors.finish(slug.zip(name))?;
-    let order = order_in(&admin, &state, slug);
+    let order = order_in(&admin, &state, slug).because(reason);
     let app = apps::create(&state.store, &order, name).await?;
     let location = Location::of(["apps", app.slug.as_str()]);
     let registry = Registry::default();
@@ -248,6 +252,9 @@ struct ChangeBody {
     #[schema(value_type = Option<String>, examples("1d"))]
     reconcile_every: Given<String>,
 }
+
+/// The same, and why.
+type ChangeWithReason = Reasoned<ChangeBody>;
 
 /// The shortest time between two comparisons with a provider: each reads all that it has.
 const RECONCILE_EVERY: Span = Span::hours(1);
@@ -299,7 +306,7 @@ fn connected_accounts(named: Vec<String>, field_errors: &mut FieldErrors) -> Con
 #[utoipa::path(
     method(put, patch),
     path = "/apps/{slug}",
-    request_body = ChangeBody,
+    request_body = ChangeWithReason,
     responses(
         (status = 200, description = "The app.", body = AppView),
         (status = 409, description = "`setting_read_only`: the environment of the server says it."),
@@ -309,7 +316,7 @@ async fn change(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(slug): ValidPath<String>,
-    ValidJson(body): ValidJson<ChangeBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<ChangeWithReason>,
 ) -> Result<Json<AppView>, ApiError> {
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
@@ -341,7 +348,7 @@ async fn change(
     let refetch = body.refetch;
     let refetch = refetch.map(|it| it.and_then(|word| refetch_of(&word, &mut field_errors)));
     let name = field_errors.finish(name)?;
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?).because(reason);
     let change = AppChange {
         name,
         settings: SettingsChange {
@@ -360,6 +367,7 @@ async fn change(
 #[utoipa::path(
     delete,
     path = "/apps/{slug}",
+    params(ReasonQuery),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`app_default`: this one always exists."),

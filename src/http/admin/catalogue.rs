@@ -19,6 +19,7 @@ use crate::http::api::order_of;
 use crate::http::api::package::{PackageView, packages_of};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::customers::CustomerPage;
 use crate::pipeline::packages::{self, PackageError};
@@ -126,6 +127,9 @@ struct DeclareBody {
     versions: String,
 }
 
+/// The same, and why.
+type DeclareWithReason = Reasoned<DeclareBody>;
+
 /// A declaration after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeclaredPackage)]
@@ -145,7 +149,7 @@ struct DeclaredView {
 #[utoipa::path(
     put,
     path = "/packages/{package}",
-    request_body = DeclareBody,
+    request_body = DeclareWithReason,
     responses(
         (status = 200, description = "The package, which was declared before.", body = DeclaredView),
         (status = 201, description = "The package, declared now.", body = DeclaredView),
@@ -156,13 +160,13 @@ async fn declare(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(name): ValidPath<String>,
-    ValidJson(body): ValidJson<DeclareBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<DeclareWithReason>,
 ) -> Result<(StatusCode, Option<Location>, Json<DeclaredView>), ApiError> {
     let package = validate::any_package(&name);
     let package = package.map_err(|wrong| ApiError::invalid_field("package", wrong))?;
     let scheme: Result<Scheme, SchemeError> = body.versions.parse();
     let scheme = scheme.map_err(|error| ApiError::invalid_field("versions", error.to_string()))?;
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let declared = packages::declare(&state.store, &order, &package, scheme).await?;
     let (status, location) = if declared.is_new {
         let location = Location::of(["packages", package.as_str()]);
@@ -182,6 +186,7 @@ async fn declare(
 #[utoipa::path(
     delete,
     path = "/packages/{package}",
+    params(ReasonQuery),
     responses(
         (status = 204, description = "Removed. Plans, grants and releases of the package stay."),
         (status = 409, description = "`package_in_use`: plans, grants or releases of it cannot be read so."),
@@ -218,7 +223,7 @@ async fn show_in_two_parts(
 #[utoipa::path(
     put,
     path = "/packages/{vendor}/{name}",
-    request_body = DeclareBody,
+    request_body = DeclareWithReason,
     responses(
         (status = 200, description = "The package, which was declared before.", body = DeclaredView),
         (status = 201, description = "The package, declared now.", body = DeclaredView),
@@ -229,7 +234,7 @@ async fn declare_in_two_parts(
     state: State<AppState>,
     admin: Admin,
     ValidPath((vendor, name)): ValidPath<(String, String)>,
-    body: ValidJson<DeclareBody>,
+    body: ValidJson<DeclareWithReason>,
 ) -> Result<(StatusCode, Option<Location>, Json<DeclaredView>), ApiError> {
     declare(state, admin, ValidPath(format!("{vendor}/{name}")), body).await
 }
@@ -238,6 +243,7 @@ async fn declare_in_two_parts(
 #[utoipa::path(
     delete,
     path = "/packages/{vendor}/{name}",
+    params(ReasonQuery),
     responses(
         (status = 204, description = "Removed. Plans, grants and releases of the package stay."),
         (status = 409, description = "`package_in_use`: plans, grants or releases of it cannot be read so."),

@@ -18,8 +18,12 @@ use crate::http::input::CheckedJson;
 use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Named, SameEmail};
+
+/// The same, and why.
+type ProfileChangeWithReason = Reasoned<ProfileChange>;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -40,7 +44,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     post,
     path = "/customers",
-    request_body = ProfileChange,
+    request_body = ProfileChangeWithReason,
     responses(
         (status = 201, description = "The customer, with its first access token.", body = CreatedView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
@@ -49,9 +53,12 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    CheckedJson(change): CheckedJson<ProfileChange>,
+    CheckedJson(Reasoned {
+        body: change,
+        reason,
+    }): CheckedJson<ProfileChangeWithReason>,
 ) -> Result<(StatusCode, Location, Tag, Json<CreatedView>), ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
     let location = Location::of(["customers", made.customer.id.as_str()]);
     let tag = Tag(made.customer.state_tag());
@@ -65,7 +72,7 @@ async fn create(
 #[utoipa::path(
     post,
     path = "/customers/get-or-create",
-    request_body = ProfileChange,
+    request_body = ProfileChangeWithReason,
     responses(
         (status = 200, description = "The customer that was found.", body = CustomerView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 201, description = "The customer that was created.", body = CreatedView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
@@ -75,10 +82,19 @@ async fn create(
 async fn get_or_create(
     State(state): State<AppState>,
     admin: Admin,
-    CheckedJson(change): CheckedJson<ProfileChange>,
+    CheckedJson(Reasoned {
+        body: change,
+        reason,
+    }): CheckedJson<ProfileChangeWithReason>,
 ) -> Result<FoundOrMadeAnswer, ApiError> {
     let collection = "/api/v1/customers".to_owned();
-    found_or_made(&state, &order_of(&admin, &state), &change, collection).await
+    found_or_made(
+        &state,
+        &order_of(&admin, &state).because(reason),
+        &change,
+        collection,
+    )
+    .await
 }
 
 /// Shows a customer.
@@ -169,7 +185,7 @@ async fn list(
     method(put, patch),
     path = "/customers/{id}",
     params(IfMatchHeader),
-    request_body = ProfileChange,
+    request_body = ProfileChangeWithReason,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer; `customer_deleted`: it takes no changes."),
@@ -180,9 +196,12 @@ async fn update(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     IfMatch(only_if): IfMatch,
-    CheckedJson(change): CheckedJson<ProfileChange>,
+    CheckedJson(Reasoned {
+        body: change,
+        reason,
+    }): CheckedJson<ProfileChangeWithReason>,
 ) -> Result<Tagged<ActedView>, ApiError> {
-    let (order, id) = (order_of(&admin, &state), customer_id(&id)?);
+    let (order, id) = (order_of(&admin, &state).because(reason), customer_id(&id)?);
     let same_email = SameEmail::Refused;
     let updated =
         customers::update(&state.store, &order, &id, &change, same_email, &only_if).await?;
@@ -193,7 +212,7 @@ async fn update(
 #[utoipa::path(
     delete,
     path = "/customers/{id}",
-    params(DeleteQuery, IfMatchHeader),
+    params(ReasonQuery, DeleteQuery, IfMatchHeader),
     responses((status = 204, description = "Deleted."))
 )]
 async fn delete(

@@ -9,12 +9,11 @@ use utoipa_axum::routes;
 
 use super::event_filter::FilterBody;
 use super::events::EventQuery;
-use crate::domain::validate;
-use crate::http::api::body::ReasonBody;
 use crate::http::api::list::Filters;
 use crate::http::api::order_of;
-use crate::http::field_errors::{FieldErrors, checked};
+use crate::http::field_errors::FieldErrors;
 use crate::http::openapi;
+use crate::http::reason::{ReasonBody, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::dismissal;
 
@@ -55,9 +54,8 @@ async fn dismiss(
     ValidPath(id): ValidPath<String>,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<DismissedView>, ApiError> {
-    let reason = ReasonBody::of(body)?;
-    let order = order_of(&admin, &state);
-    let changed = dismissal::one(&state.store, &order, &id, reason.as_deref()).await?;
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
+    let changed = dismissal::one(&state.store, &order, &id).await?;
     Ok(Json(DismissedView {
         id,
         dismissed: true,
@@ -65,17 +63,16 @@ async fn dismiss(
     }))
 }
 
-/// The events to dismiss, and why.
+/// The events to dismiss.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BulkDismissal)]
 struct DismissBody {
     filter: FilterBody,
-    /// One line.
-    #[schema(min_length = 1, max_length = 255, examples("test of a former system"))]
-    #[serde(default)]
-    reason: Option<String>,
 }
+
+/// The same, and why.
+type DismissWithReason = Reasoned<DismissBody>;
 
 /// Events that were dismissed.
 #[derive(Serialize, ToSchema)]
@@ -93,7 +90,7 @@ struct ManyView {
 #[utoipa::path(
     post,
     path = "/events/dismiss",
-    request_body = DismissBody,
+    request_body = DismissWithReason,
     responses(
         (status = 200, description = "They are dismissed.", body = ManyView),
         (status = 409, description = "`not_failed`: the filter asks for another outcome."),
@@ -102,16 +99,13 @@ struct ManyView {
 async fn dismiss_many(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(body): ValidJson<DismissBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<DismissWithReason>,
 ) -> Result<Json<ManyView>, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let mut field_errors = FieldErrors::default();
     let filter = EventQuery::from(body.filter).filter(order.now, &mut field_errors);
-    let mut field_errors = field_errors.within("filter");
-    let reason = body.reason.map(|it| checked("reason", validate::line(&it)));
-    let reason = reason.and_then(|it| field_errors.note(it));
-    let filter = field_errors.finish(Some(filter))?;
-    let done = dismissal::many(&state.store, &order, &filter, reason.as_deref()).await?;
+    let filter = field_errors.within("filter").finish(Some(filter))?;
+    let done = dismissal::many(&state.store, &order, &filter).await?;
     Ok(Json(ManyView {
         dismissed: done.dismissed,
         remaining: done.remaining,

@@ -14,6 +14,7 @@ use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
 use crate::http::api::order_of;
 use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::{self, words};
+use crate::http::reason::ReasonQuery;
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::flags::{self, FlagError};
 use crate::store::FlagFilter;
@@ -95,6 +96,7 @@ async fn list(
 #[utoipa::path(
     delete,
     path = "/flags/{id}",
+    params(ReasonQuery),
     responses((status = 204, description = "Cleared."))
 )]
 async fn clear(

@@ -10,11 +10,11 @@ use utoipa_axum::routes;
 
 use crate::domain::hook::DeliveryState;
 use crate::domain::time::Timestamp;
-use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
 use crate::http::api::{order_in, time, visible_slug};
 use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::{self, words};
+use crate::http::reason::ReasonBody;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::hooks;
 use crate::store::hook_delivery::{DeliveryFilter, HookDelivery};
@@ -129,7 +129,7 @@ async fn deliveries(
 #[utoipa::path(
     post,
     path = "/apps/{slug}/hooks/{id}/deliveries/{delivery}/resend",
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 202, description = "The new delivery, or the one that waits.", body = DeliveryView),
         (status = 409, description = "`hook_disabled`: enable it first."),
@@ -139,9 +139,10 @@ async fn resend(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((slug, id, delivery)): ValidPath<(String, String, String)>,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order =
+        order_in(&admin, &state, visible_slug(&admin, &slug)?).because(ReasonBody::of(body));
     let again = hooks::resend(&state.store, &order, &id, &delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(again.into())))
 }
@@ -150,7 +151,7 @@ async fn resend(
 #[utoipa::path(
     post,
     path = "/apps/{slug}/hooks/{id}/test",
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 202, description = "Its delivery.", body = DeliveryView),
         (status = 409, description = "`hook_disabled`: enable it first."),
@@ -160,9 +161,10 @@ async fn test(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((slug, id)): ValidPath<(String, String)>,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order =
+        order_in(&admin, &state, visible_slug(&admin, &slug)?).because(ReasonBody::of(body));
     let delivery = hooks::test(&state.store, &order, &id).await?;
     Ok((StatusCode::ACCEPTED, Json(delivery.into())))
 }

@@ -21,6 +21,7 @@ use crate::http::api::{order_in, problem, time, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked, word_of};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::hooks::{self, HookChange, HookError, HookWithSecret, NewHook};
 use crate::store::hook::Hook;
@@ -184,6 +185,9 @@ struct HookInput {
     description: Option<String>,
 }
 
+/// The same, and why.
+type HookWithReason = Reasoned<HookInput>;
+
 fn url(text: &str, state: &AppState) -> Result<String, String> {
     let text = validate::web_address(text)?;
     state.hooks.check(&text)?;
@@ -211,7 +215,7 @@ fn kinds(wanted: &[String], field_errors: &mut FieldErrors) -> Vec<String> {
 #[utoipa::path(
     post,
     path = "/apps/{slug}/hooks",
-    request_body = HookInput,
+    request_body = HookWithReason,
     responses(
         (status = 201, description = "The hook, with its secret.", body = SecretHookView),
         (status = 409, description = "`hooks_too_many`: remove one first."),
@@ -221,7 +225,7 @@ async fn create(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(slug): ValidPath<String>,
-    ValidJson(body): ValidJson<HookInput>,
+    ValidJson(Reasoned { body, reason }): ValidJson<HookWithReason>,
 ) -> Result<(StatusCode, Location, Json<SecretHookView>), ApiError> {
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
@@ -232,7 +236,7 @@ async fn create(
     let description = body.description.as_deref().map(validate::line).transpose();
     let description = field_errors.note(checked("description", description));
     let url = field_errors.finish(url)?;
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?).because(reason);
     let new = NewHook {
         url,
         kinds,
@@ -268,18 +272,21 @@ struct HookChangeInput {
     status: Option<String>,
 }
 
+/// The same, and why.
+type HookChangeWithReason = Reasoned<HookChangeInput>;
+
 /// Changes a hook. Needs an owner.
 #[utoipa::path(
     patch,
     path = "/apps/{slug}/hooks/{id}",
-    request_body = HookChangeInput,
+    request_body = HookChangeWithReason,
     responses((status = 200, description = "The hook.", body = HookView))
 )]
 async fn change(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((slug, id)): ValidPath<(String, String)>,
-    ValidJson(body): ValidJson<HookChangeInput>,
+    ValidJson(Reasoned { body, reason }): ValidJson<HookChangeWithReason>,
 ) -> Result<Json<HookView>, ApiError> {
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
@@ -301,7 +308,7 @@ async fn change(
         .map(|it| it.map(|text| validate::line(&text)).transpose());
     let description = field_errors.note(checked("description", description.transpose()));
     field_errors.into_result()?;
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?).because(reason);
     let wanted = HookChange {
         url: url.flatten(),
         kinds,
@@ -317,6 +324,7 @@ async fn change(
 #[utoipa::path(
     delete,
     path = "/apps/{slug}/hooks/{id}",
+    params(ReasonQuery),
     responses((status = 204, description = "Deleted."))
 )]
 async fn remove(
@@ -340,6 +348,9 @@ struct RotationInput {
     overlap_seconds: Option<u64>,
 }
 
+/// The same, and why.
+type RotationWithReason = Reasoned<RotationInput>;
+
 /// Gives a hook another secret. Needs an owner.
 ///
 /// The one before signs too for some time, so that a receiver can take the new one when it suits. The
@@ -347,17 +358,17 @@ struct RotationInput {
 #[utoipa::path(
     post,
     path = "/apps/{slug}/hooks/{id}/rotate-secret",
-    request_body = Option<RotationInput>,
+    request_body = Option<RotationWithReason>,
     responses((status = 200, description = "The hook, with its new secret.", body = SecretHookView))
 )]
 async fn rotate(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((slug, id)): ValidPath<(String, String)>,
-    body: Option<ValidJson<RotationInput>>,
+    body: Option<ValidJson<RotationWithReason>>,
 ) -> Result<Json<SecretHookView>, ApiError> {
     admin.require(Role::Owner)?;
-    let wanted = body.map(|ValidJson(body)| body).unwrap_or_default();
+    let (wanted, reason) = Reasoned::parts_of(body);
     let overlap = wanted.overlap_seconds.unwrap_or(OVERLAP);
     if overlap > LONGEST_OVERLAP {
         let mut field_errors = FieldErrors::default();
@@ -365,7 +376,7 @@ async fn rotate(
         field_errors.add("overlap_seconds", message);
         return Err(ApiError::invalid(field_errors.into_errors()));
     }
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?).because(reason);
     let overlap = Duration::from_secs(overlap);
     let made = hooks::rotate_secret(&state.store, &state.vault, &order, &id, overlap).await?;
     Ok(Json(made.into()))

@@ -6,11 +6,10 @@ use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::api::body::{EmptyBody, ReasonBody};
 use crate::http::api::license::change::{
-    LicenseChangeBody, RenewalBody, change_in, delete_in, reissue_in, renew_in,
+    LicenseChangeWithReason, RenewalWithReason, change_in, delete_in, reissue_in, renew_in,
 };
-use crate::http::api::license::issue::{LicenseBody, create_in};
+use crate::http::api::license::issue::{LicenseWithReason, create_in};
 use crate::http::api::license::validation::{KeyBody, ValidationView, validate_in};
 use crate::http::api::license::{
     LicenseQuery, LicenseView, OrderedLicenseView, list_in, listed, reinstate_in, revoke_in,
@@ -21,6 +20,7 @@ use crate::http::api::{customer_id, order_of};
 use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
+use crate::http::reason::{ReasonBody, ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidPath};
 use crate::pipeline::licenses;
 
@@ -80,7 +80,7 @@ async fn of_customer(
 #[utoipa::path(
     post,
     path = "/licenses",
-    request_body = LicenseBody,
+    request_body = LicenseWithReason,
     responses(
         (status = 201, description = "The licence.", body = LicenseView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`license_key_taken`, `customer_deleted`, or `licenses_too_many`: the customer has ten thousand."),
@@ -89,9 +89,10 @@ async fn of_customer(
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(body): ValidJson<LicenseBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<LicenseWithReason>,
 ) -> Result<(StatusCode, Location, Tag, Json<LicenseView>), ApiError> {
-    let (tag, made) = create_in(&state, &order_of(&admin, &state), body).await?;
+    let order = order_of(&admin, &state).because(reason);
+    let (tag, made) = create_in(&state, &order, body).await?;
     let location = Location::of(["licenses", made.id()]);
     Ok((StatusCode::CREATED, location, tag, made))
 }
@@ -125,8 +126,8 @@ async fn revoke(
     IfMatch(only_if): IfMatch,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<OrderedLicenseView>, ApiError> {
-    let order = order_of(&admin, &state);
-    revoke_in(&state, &order, &id, body, &only_if).await
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
+    revoke_in(&state, &order, &id, &only_if).await
 }
 
 /// Reinstates a licence.
@@ -134,7 +135,7 @@ async fn revoke(
     post,
     path = "/licenses/{id}/reinstate",
     params(IfMatchHeader),
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "The licence.", body = OrderedLicenseView),
         (status = 409, description = "`customer_deleted`: it would be valid for nobody."),
@@ -145,9 +146,9 @@ async fn reinstate(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     IfMatch(only_if): IfMatch,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<OrderedLicenseView>, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
     reinstate_in(&state, &order, &id, &only_if).await
 }
 
@@ -156,7 +157,7 @@ async fn reinstate(
     patch,
     path = "/licenses/{id}",
     params(IfMatchHeader),
-    request_body = LicenseChangeBody,
+    request_body = LicenseChangeWithReason,
     responses((status = 200, description = "The licence.", body = OrderedLicenseView))
 )]
 async fn change(
@@ -164,16 +165,17 @@ async fn change(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     IfMatch(only_if): IfMatch,
-    ValidJson(body): ValidJson<LicenseChangeBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<LicenseChangeWithReason>,
 ) -> Result<Tagged<OrderedLicenseView>, ApiError> {
-    change_in(&state, &order_of(&admin, &state), &id, body, &only_if).await
+    let order = order_of(&admin, &state).because(reason);
+    change_in(&state, &order, &id, body, &only_if).await
 }
 
 /// Removes a licence. Its key is unknown from then on, and free. Revoke it instead to keep it.
 #[utoipa::path(
     delete,
     path = "/licenses/{id}",
-    params(IfMatchHeader),
+    params(ReasonQuery, IfMatchHeader),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`license_bought`: a plan names it for what was bought, and it would be made again."),
@@ -197,7 +199,7 @@ async fn delete(
     post,
     path = "/licenses/{id}/renew",
     params(IfMatchHeader),
-    request_body = RenewalBody,
+    request_body = RenewalWithReason,
     responses(
         (status = 200, description = "The licence.", body = OrderedLicenseView),
         (status = 409, description = "`license_endless`: it never ends. `customer_deleted`: it would be valid for nobody."),
@@ -208,9 +210,10 @@ async fn renew(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     IfMatch(only_if): IfMatch,
-    ValidJson(body): ValidJson<RenewalBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<RenewalWithReason>,
 ) -> Result<Tagged<OrderedLicenseView>, ApiError> {
-    renew_in(&state, &order_of(&admin, &state), &id, body, &only_if).await
+    let order = order_of(&admin, &state).because(reason);
+    renew_in(&state, &order, &id, body, &only_if).await
 }
 
 /// Gives a licence another key, made here. The one before is unknown at once.
@@ -218,7 +221,7 @@ async fn renew(
     post,
     path = "/licenses/{id}/reissue",
     params(IfMatchHeader),
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "The licence with its new key.", body = LicenseView),
         (status = 409, description = "`customer_deleted`: it would be valid for nobody."),
@@ -229,9 +232,10 @@ async fn reissue(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     IfMatch(only_if): IfMatch,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<LicenseView>, ApiError> {
-    reissue_in(&state, &order_of(&admin, &state), &id, &only_if).await
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
+    reissue_in(&state, &order, &id, &only_if).await
 }
 
 /// Validates a licence key; with a `fingerprint`, where it is used. A viewer is enough.

@@ -14,6 +14,7 @@ mod catalogue;
 mod constraints;
 mod customers;
 mod dismissals;
+mod endpoints;
 mod event_filter;
 mod events;
 mod explain;
@@ -78,6 +79,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(stats::router())
         .merge(apps::router())
         .merge(pauses::router())
+        .merge(endpoints::router())
         .merge(secrets::router())
         .merge(api_keys::router())
         .merge(hooks::router())

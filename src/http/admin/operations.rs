@@ -14,17 +14,18 @@ use crate::domain::customer::row::PackageVersion;
 use crate::domain::validate;
 use crate::http::access::AccessQuery;
 use crate::http::access_answer::AccessAnswer;
-use crate::http::api::body::{EmptyBody, ReasonBody};
 use crate::http::api::customer::ActedView;
 use crate::http::api::list::{self, List, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of};
 use crate::http::field_errors::{FieldErrors, checked, instant};
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tagged};
+use crate::http::reason::{ReasonBody, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::access::check_customer;
 use crate::pipeline::customers::{self, Act};
 use crate::pipeline::events::list_of;
+use crate::pipeline::order::Order;
 use crate::pipeline::package_texts::schemes;
 
 /// Most versions of one freeze: more than any list that a person makes.
@@ -63,8 +64,9 @@ async fn suspend(
     only_if: IfMatch,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<ActedView>, ApiError> {
-    let reason = ReasonBody::of(body)?;
-    act(&state, &admin, &id, Act::Suspend(reason), &only_if).await
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
+    let suspend = Act::Suspend(order.reason.clone());
+    act(&state, &order, &id, suspend, &only_if).await
 }
 
 /// Lifts a manual hold, and keeps access open against the present verdict of billing.
@@ -72,7 +74,7 @@ async fn suspend(
     post,
     path = "/customers/{id}/reactivate",
     params(IfMatchHeader),
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
@@ -83,9 +85,10 @@ async fn reactivate(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     only_if: IfMatch,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<ActedView>, ApiError> {
-    act(&state, &admin, &id, Act::Reactivate, &only_if).await
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
+    act(&state, &order, &id, Act::Reactivate, &only_if).await
 }
 
 /// Ends a customer's access.
@@ -106,8 +109,9 @@ async fn expire(
     only_if: IfMatch,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<ActedView>, ApiError> {
-    let reason = ReasonBody::of(body)?;
-    act(&state, &admin, &id, Act::Expire(reason), &only_if).await
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
+    let expire = Act::Expire(order.reason.clone());
+    act(&state, &order, &id, expire, &only_if).await
 }
 
 /// The versions that stay available: those named, or all that were out at an instant.
@@ -122,6 +126,9 @@ struct FreezeBody {
     #[schema(format = DateTime)]
     at: Option<String>,
 }
+
+/// The same, and why.
+type FreezeWithReason = Reasoned<FreezeBody>;
 
 /// A version that stays available.
 #[derive(Deserialize, ToSchema)]
@@ -138,7 +145,7 @@ struct VersionBody {
     post,
     path = "/customers/{id}/freeze",
     params(IfMatchHeader),
-    request_body = Option<FreezeBody>,
+    request_body = Option<FreezeWithReason>,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
@@ -149,15 +156,15 @@ async fn freeze(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     only_if: IfMatch,
-    body: Option<ValidJson<FreezeBody>>,
+    body: Option<ValidJson<FreezeWithReason>>,
 ) -> Result<Tagged<ActedView>, ApiError> {
-    let body = body.map(|ValidJson(body)| body).unwrap_or_default();
+    let (body, reason) = Reasoned::parts_of(body);
+    let order = order_of(&admin, &state).because(reason);
     let listed = body.versions.iter().flatten();
     let names = listed.map(|version| version.package.as_str());
-    let app = admin.app_or_default();
-    let schemes = schemes(&state.store, &app, names.take(MAX_VERSIONS)).await?;
+    let schemes = schemes(&state.store, &order.app, names.take(MAX_VERSIONS)).await?;
     let freeze = freeze_order(body, &schemes)?;
-    act(&state, &admin, &id, Act::Freeze(freeze), &only_if).await
+    act(&state, &order, &id, Act::Freeze(freeze), &only_if).await
 }
 
 fn freeze_order(body: FreezeBody, schemes: &Schemes) -> Result<FreezeOrder, ApiError> {
@@ -208,13 +215,13 @@ fn package_version(
 
 async fn act(
     state: &AppState,
-    admin: &Admin,
+    order: &Order,
     id: &str,
     act: Act,
     IfMatch(only_if): &IfMatch,
 ) -> Result<Tagged<ActedView>, ApiError> {
-    let (order, id) = (order_of(admin, state), customer_id(id)?);
-    let done = customers::act(&state.store, &order, &id, act, only_if).await?;
+    let id = customer_id(id)?;
+    let done = customers::act(&state.store, order, &id, act, only_if).await?;
     Ok(ActedView::tagged(&order.app, done))
 }
 

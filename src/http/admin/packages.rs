@@ -1,12 +1,15 @@
 //! Packages of a customer: grants by hand, and those from its plans.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -21,6 +24,7 @@ use crate::http::api::{customer_id, order_of};
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::grants::{self as hand_grants, Given, GrantError, MAX_GRANTS};
 use crate::pipeline::package_texts::schemes;
@@ -142,6 +146,30 @@ struct HandGrantBody {
     expires_at: Option<String>,
 }
 
+/// The same, in a request of its own.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct NewHandGrantBody(HandGrantBody);
+
+impl PartialSchema for NewHandGrantBody {
+    fn schema() -> RefOr<Schema> {
+        HandGrantBody::schema()
+    }
+}
+
+impl ToSchema for NewHandGrantBody {
+    fn name() -> Cow<'static, str> {
+        "NewHandGrant".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        HandGrantBody::schemas(schemas);
+    }
+}
+
+/// The same, and why.
+type HandGrantWithReason = Reasoned<NewHandGrantBody>;
+
 impl HandGrantBody {
     fn check(
         self,
@@ -234,7 +262,7 @@ struct GrantedView {
 #[utoipa::path(
     post,
     path = "/customers/{id}/packages",
-    request_body = HandGrantBody,
+    request_body = HandGrantWithReason,
     responses(
         (status = 200, description = "The grant, which was there before or had another constraint.", body = GrantedView),
         (status = 201, description = "The new grant.", body = GrantedView),
@@ -245,10 +273,13 @@ async fn grant(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    ValidJson(body): ValidJson<HandGrantBody>,
+    ValidJson(Reasoned {
+        body: NewHandGrantBody(body),
+        reason,
+    }): ValidJson<HandGrantWithReason>,
 ) -> Result<(StatusCode, Option<Location>, Json<GrantedView>), ApiError> {
     let mut field_errors = FieldErrors::default();
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let names = std::iter::once(body.package.as_str());
     let schemes = schemes(&state.store, &order.app, names).await?;
     let grant = body.check(&mut field_errors, "", &schemes, order.now);
@@ -278,6 +309,9 @@ struct PackagesBody {
     packages: Vec<HandGrantBody>,
 }
 
+/// The same, and why.
+type PackagesWithReason = Reasoned<PackagesBody>;
+
 /// All packages of a customer after its grants were replaced.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedCustomerPackages)]
@@ -290,7 +324,7 @@ struct ReplacedView {
 #[utoipa::path(
     put,
     path = "/customers/{id}/packages",
-    request_body = PackagesBody,
+    request_body = PackagesWithReason,
     responses(
         (status = 200, description = "The packages that the customer may have now.", body = ReplacedView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
@@ -300,9 +334,9 @@ async fn replace(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    ValidJson(body): ValidJson<PackagesBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<PackagesWithReason>,
 ) -> Result<Json<ReplacedView>, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     refuse_many(body.packages.len())?;
     let names = body.packages.iter().map(|body| body.package.as_str());
     let schemes = schemes(&state.store, &order.app, names).await?;
@@ -324,6 +358,7 @@ async fn replace(
 #[utoipa::path(
     delete,
     path = "/customers/{id}/packages/{package}",
+    params(ReasonQuery),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
@@ -343,6 +378,7 @@ async fn revoke(
 #[utoipa::path(
     delete,
     path = "/customers/{id}/packages/{vendor}/{name}",
+    params(ReasonQuery),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`customer_deleted`: it takes no changes."),

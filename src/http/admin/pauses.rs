@@ -9,9 +9,9 @@ use utoipa_axum::routes;
 
 use super::apps::AppView;
 use crate::domain::id::AppSlug;
-use crate::http::api::body::ReasonBody;
 use crate::http::api::{order_in, visible_slug};
 use crate::http::openapi;
+use crate::http::reason::ReasonBody;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::{apps, pauses};
 
@@ -50,9 +50,8 @@ async fn pause(
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<PausedView>, ApiError> {
     let slug = visible_slug(&admin, &slug)?;
-    let reason = ReasonBody::of(body)?;
-    let order = order_in(&admin, &state, slug.clone());
-    let changed = pauses::pause(&state.store, &order, reason).await?;
+    let order = order_in(&admin, &state, slug.clone()).because(ReasonBody::of(body));
+    let changed = pauses::pause(&state.store, &order).await?;
     shown(&state, &slug, changed).await
 }
 
@@ -70,9 +69,8 @@ async fn resume(
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<PausedView>, ApiError> {
     let slug = visible_slug(&admin, &slug)?;
-    let reason = ReasonBody::of(body)?;
-    let order = order_in(&admin, &state, slug.clone());
-    let changed = pauses::resume(&state.store, &order, reason).await?;
+    let order = order_in(&admin, &state, slug.clone()).because(ReasonBody::of(body));
+    let changed = pauses::resume(&state.store, &order).await?;
     shown(&state, &slug, changed).await
 }
 

@@ -21,6 +21,7 @@ use crate::http::api::order_of;
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::plans::{self, PlanError, Shown};
 use crate::provider::Spec;
@@ -209,6 +210,9 @@ struct PlanBody {
     updates: Option<String>,
 }
 
+/// The same, and why.
+type PlanWithReason = Reasoned<PlanBody>;
+
 /// A plan after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedPlan)]
@@ -234,7 +238,7 @@ type PutAnswer = (StatusCode, Option<Location>, Tag, Json<PutView>);
     put,
     path = "/plans/{provider}/{price_id}",
     params(IfMatchHeader),
-    request_body = PlanBody,
+    request_body = PlanWithReason,
     responses(
         (status = 200, description = "The plan.", body = PutView),
         (status = 201, description = "The new plan.", body = PutView),
@@ -246,7 +250,7 @@ async fn put(
     admin: Admin,
     ValidPath(price): ValidPath<(String, String)>,
     IfMatch(only_if): IfMatch,
-    ValidJson(body): ValidJson<PlanBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<PlanWithReason>,
 ) -> Result<PutAnswer, ApiError> {
     let Price { provider, price_id } = Price::of(price)?;
     let updates = match body.updates.as_deref() {
@@ -257,7 +261,7 @@ async fn put(
     };
     let name = body.name.as_deref().map(validate::line).transpose();
     let name = name.map_err(|error| ApiError::invalid_field("name", error))?;
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let plan = Plan {
         name,
         packages: grants_of(&state, &order.app, body.packages).await?,
@@ -285,7 +289,7 @@ async fn put(
 #[utoipa::path(
     delete,
     path = "/plans/{provider}/{price_id}",
-    params(IfMatchHeader),
+    params(ReasonQuery, IfMatchHeader),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
@@ -328,7 +332,7 @@ async fn show_in_two_parts(
     put,
     path = "/plans/{provider}/{account}/{price_id}",
     params(IfMatchHeader),
-    request_body = PlanBody,
+    request_body = PlanWithReason,
     responses(
         (status = 200, description = "The plan.", body = PutView),
         (status = 201, description = "The new plan.", body = PutView),
@@ -340,7 +344,7 @@ async fn put_in_two_parts(
     admin: Admin,
     ValidPath(parts): ValidPath<(String, String, String)>,
     only_if: IfMatch,
-    body: ValidJson<PlanBody>,
+    body: ValidJson<PlanWithReason>,
 ) -> Result<PutAnswer, ApiError> {
     put(state, admin, joined(parts), only_if, body).await
 }
@@ -349,7 +353,7 @@ async fn put_in_two_parts(
 #[utoipa::path(
     delete,
     path = "/plans/{provider}/{account}/{price_id}",
-    params(IfMatchHeader),
+    params(ReasonQuery, IfMatchHeader),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),

@@ -14,6 +14,7 @@ use crate::http::api::cursor::{self, Cursors};
 use crate::http::api::{order_of, problem};
 use crate::http::openapi::{self, words};
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
+use crate::http::reason::Reasoned;
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidQuery};
 use crate::pipeline::policy::{self, Forecast, Foreseen, InForce, PolicyError};
 
@@ -39,6 +40,14 @@ impl From<PolicyError> for ApiError {
         }
     }
 }
+
+/// The same, to be kept.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct PolicyChange(pub(super) PolicyBody);
+
+/// The same, and why.
+type PolicyWithReason = Reasoned<PolicyChange>;
 
 /// The whole policy.
 #[derive(Serialize, ToSchema)]
@@ -87,16 +96,19 @@ struct PutView {
     put,
     path = "/policy",
     params(IfMatchHeader),
-    request_body = PolicyBody,
+    request_body = PolicyWithReason,
     responses((status = 200, description = "The whole policy.", body = PutView))
 )]
 async fn put(
     State(state): State<AppState>,
     admin: Admin,
     IfMatch(only_if): IfMatch,
-    ValidJson(PolicyBody(fields)): ValidJson<PolicyBody>,
+    ValidJson(Reasoned {
+        body: PolicyChange(PolicyBody(fields)),
+        reason,
+    }): ValidJson<PolicyWithReason>,
 ) -> Result<(Tag, Json<PutView>), ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let (policy, changed) = policy::put(&state.store, &order, &fields, &only_if).await?;
     let tag = Tag(policy.state_tag());
     let policy = policy.into();

@@ -6,7 +6,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::policy::PolicyBody;
+use super::policy::{PolicyBody, PolicyChange};
 use crate::domain::policy::{
     EarlyEnd, OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnEndUnpaid, OnFullRefund,
     OnPause, OnPaymentFailed, OnSameEmail, OnSilence, Policy,
@@ -133,5 +133,17 @@ impl PartialSchema for PolicyBody {
 impl ToSchema for PolicyBody {
     fn name() -> Cow<'static, str> {
         "PolicyBody".into()
+    }
+}
+
+impl PartialSchema for PolicyChange {
+    fn schema() -> RefOr<Schema> {
+        PolicyBody::schema()
+    }
+}
+
+impl ToSchema for PolicyChange {
+    fn name() -> Cow<'static, str> {
+        "PolicyChange".into()
     }
 }

@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 
 use crate::http::api::{customer_id, order_of};
 use crate::http::portal::link::Link;
+use crate::http::reason::Reasoned;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, openapi};
 use crate::pipeline::portal::{self, DEFAULT_LIFE, LONGEST_LIFE, SHORTEST_LIFE};
 
@@ -32,6 +33,9 @@ struct PortalLinkBody {
     expires_in: Option<u64>,
 }
 
+/// The same, and why.
+type PortalLinkWithReason = Reasoned<PortalLinkBody>;
+
 /// A link to a customer's own page.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PortalLink)]
@@ -51,7 +55,7 @@ struct PortalLinkView {
 #[utoipa::path(
     post,
     path = "/customers/{id}/portal-link",
-    request_body = Option<PortalLinkBody>,
+    request_body = Option<PortalLinkWithReason>,
     responses(
         (status = 200, description = "The link.", body = PortalLinkView),
         (status = 409, description = "`customer_deleted`: it has no page."),
@@ -61,15 +65,15 @@ async fn make(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    body: Option<ValidJson<PortalLinkBody>>,
+    body: Option<ValidJson<PortalLinkWithReason>>,
 ) -> Result<Json<PortalLinkView>, ApiError> {
-    let asked = body.and_then(|ValidJson(body)| body.expires_in);
-    let life = asked.map_or(DEFAULT_LIFE, Duration::from_secs);
+    let (body, reason) = Reasoned::parts_of(body);
+    let life = body.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs);
     if !(SHORTEST_LIFE..=LONGEST_LIFE).contains(&life) {
         let message = "must be from 60 to 86400 seconds";
         return Err(ApiError::invalid_field("expires_in", message));
     }
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let ends_at = order.now.plus(life);
     let customer = portal::note_link(&state.store, &order, &customer_id(&id)?, ends_at).await?;
     let link = Link {

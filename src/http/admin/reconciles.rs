@@ -14,11 +14,11 @@ use super::events::EventErrorView;
 use crate::domain::id::{Provider, ReconcileId};
 use crate::domain::reconcile::{Found, Tally};
 use crate::domain::time::Timestamp;
-use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{self, List, Paging, PagingQuery};
 use crate::http::api::{order_of, time};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonBody, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, request_id};
 use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use crate::provider::Spec;
@@ -53,6 +53,9 @@ struct OrderBody {
     dry_run: bool,
 }
 
+/// The same, and why.
+type OrderWithReason = Reasoned<OrderBody>;
+
 /// A comparison with what a provider says.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Reconcile)]
@@ -83,6 +86,9 @@ pub(super) struct ReconcileView {
     repaired: u64,
     /// Objects that could not be understood; the ledger says why.
     unreadable: u64,
+    /// The kinds that the API key may not read, with what the provider says. They are not compared until a
+    /// key is given that may; then the field of the next comparison is empty.
+    not_read: BTreeMap<&'static str, String>,
     /// The numbers by kind.
     kinds: BTreeMap<&'static str, TallyView>,
     /// The first subscriptions that the provider does not list any more.
@@ -138,6 +144,7 @@ impl From<Reconcile> for ReconcileView {
             unmapped,
             requests: _,
             features_asked_at: _,
+            not_read,
         } = it.found;
         let tally = |it: Tally| TallyView {
             read: it.read,
@@ -168,6 +175,10 @@ impl From<Reconcile> for ReconcileView {
             },
             repaired,
             unreadable: total.unreadable,
+            not_read: not_read
+                .into_iter()
+                .map(|(stage, said)| (stage.as_str(), said))
+                .collect(),
             kinds: kinds
                 .into_iter()
                 .map(|(stage, it)| (stage.as_str(), tally(it)))
@@ -186,7 +197,7 @@ impl From<Reconcile> for ReconcileView {
 #[utoipa::path(
     post,
     path = "/reconciles",
-    request_body = OrderBody,
+    request_body = OrderWithReason,
     responses(
         (status = 202, description = "It is ordered.", body = ReconcileView),
         (status = 409, description = "`reconcile_open`: the app has one that is open at this provider. `api_key_needed`: it has no API key of the provider."),
@@ -195,9 +206,9 @@ impl From<Reconcile> for ReconcileView {
 async fn order(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(body): ValidJson<OrderBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<OrderWithReason>,
 ) -> Result<(StatusCode, Json<ReconcileView>), ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let mut field_errors = FieldErrors::default();
     let provider = body.provider.parse::<&Spec>();
     let provider = provider.map_err(|error| error.to_string());
@@ -268,16 +279,16 @@ struct CanceledView {
 #[utoipa::path(
     post,
     path = "/reconciles/{id}/cancel",
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses((status = 200, description = "It is canceled, or had ended before.", body = CanceledView))
 )]
 async fn cancel(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<CanceledView>, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
     let (found, changed) = reconcile::cancel(&state.store, &order, &reconcile_id(&id)?).await?;
     let reconcile = found.into();
     Ok(Json(CanceledView { reconcile, changed }))

@@ -12,9 +12,9 @@ use crate::composer::location::Location;
 use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;
 use crate::domain::validate;
-use crate::http::api::body::EmptyBody;
 use crate::http::api::order_of;
 use crate::http::field_errors::{FieldErrors, checked};
+use crate::http::reason::ReasonBody;
 use crate::http::{Admin, ApiError, AppState, ValidJson, openapi};
 use crate::pipeline::composer::{self, Refreshed};
 use crate::pipeline::registries::{NewRepository, RegistryChange};
@@ -171,7 +171,7 @@ struct RefreshedView {
 #[utoipa::path(
     post,
     path = "/packages/refresh",
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "What was found.", body = RefreshedView),
         (status = 404, description = "`repository_missing`: the app has no repository."),
@@ -181,9 +181,9 @@ struct RefreshedView {
 async fn refresh(
     State(state): State<AppState>,
     admin: Admin,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<RefreshedView>, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
     let refreshed = composer::refresh(&state.store, &state.repositories, &order).await?;
     let Refreshed {
         packages,

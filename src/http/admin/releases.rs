@@ -19,6 +19,7 @@ use crate::http::api::problem::invalid;
 use crate::http::field_errors::{FieldErrors, checked, instant};
 use crate::http::location::Location;
 use crate::http::openapi;
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::package_texts::schemes;
 use crate::pipeline::releases::{self, Announced, ReleaseError};
@@ -144,6 +145,9 @@ struct ReleasesBody {
     releases: Option<Vec<ReleaseBody>>,
 }
 
+/// The same, and why.
+type ReleasesWithReason = Reasoned<ReleasesBody>;
+
 /// One of several releases.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -212,7 +216,7 @@ struct SeveralView {
 #[utoipa::path(
     post,
     path = "/packages/{package}/releases",
-    request_body = ReleasesBody,
+    request_body = ReleasesWithReason,
     responses(
         (status = 200, description = "The releases, all of them known before.", body = AddedView),
         (status = 201, description = "The releases, some of them new.", body = AddedView),
@@ -223,10 +227,10 @@ async fn add(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(name): ValidPath<String>,
-    ValidJson(body): ValidJson<ReleasesBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<ReleasesWithReason>,
 ) -> Result<(StatusCode, Option<Location>, Json<AddedView>), ApiError> {
     let package = package_of(&name)?;
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let names = std::iter::once(package.as_str());
     let scheme = schemes(&state.store, &order.app, names).await?.of(&package);
     let several = body.releases.is_some();
@@ -256,7 +260,7 @@ async fn add(
 #[utoipa::path(
     post,
     path = "/packages/{vendor}/{name}/releases",
-    request_body = ReleasesBody,
+    request_body = ReleasesWithReason,
     responses(
         (status = 200, description = "The releases, all of them known before.", body = AddedView),
         (status = 201, description = "The releases, some of them new.", body = AddedView),
@@ -267,7 +271,7 @@ async fn add_in_two_parts(
     state: State<AppState>,
     admin: Admin,
     ValidPath((vendor, name)): ValidPath<(String, String)>,
-    body: ValidJson<ReleasesBody>,
+    body: ValidJson<ReleasesWithReason>,
 ) -> Result<(StatusCode, Option<Location>, Json<AddedView>), ApiError> {
     add(state, admin, ValidPath(format!("{vendor}/{name}")), body).await
 }
@@ -281,6 +285,7 @@ async fn add_in_two_parts(
 #[utoipa::path(
     delete,
     path = "/packages/{package}/releases/{version}",
+    params(ReasonQuery),
     responses((status = 204, description = "Removed."))
 )]
 async fn remove(
@@ -300,6 +305,7 @@ async fn remove(
 #[utoipa::path(
     delete,
     path = "/packages/{vendor}/{name}/releases/{version}",
+    params(ReasonQuery),
     responses((status = 204, description = "Removed."))
 )]
 async fn remove_in_two_parts(

@@ -14,11 +14,11 @@ use super::event_filter::FilterBody;
 use super::events::{EventErrorView, EventQuery};
 use crate::domain::id::ReplayId;
 use crate::domain::validate::FieldError;
-use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{self, Filters, List, Paging, PagingQuery};
 use crate::http::api::{order_of, time};
 use crate::http::field_errors::FieldErrors;
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonBody, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, request_id};
 use crate::pipeline::bulk_replay::{self, How, MAX_PER_SECOND};
 use crate::pipeline::replay::{Preview, ReplayError, preview_one, replay_one};
@@ -43,6 +43,9 @@ struct ReplayBody {
     /// Only shows what the replay would change.
     dry_run: bool,
 }
+
+/// The same, and why.
+type ReplayWithReason = Reasoned<ReplayBody>;
 
 /// A replay that was ordered.
 #[derive(Serialize, ToSchema)]
@@ -84,7 +87,7 @@ impl PreviewView {
 #[utoipa::path(
     post,
     path = "/events/{id}/replay",
-    request_body = Option<ReplayBody>,
+    request_body = Option<ReplayWithReason>,
     responses(
         (status = 200, description = "With `dry_run`: a preview.", body = PreviewView),
         (status = 202, description = "It is in the queue.", body = ReplayView),
@@ -95,10 +98,10 @@ async fn replay(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    body: Option<ValidJson<ReplayBody>>,
+    body: Option<ValidJson<ReplayWithReason>>,
 ) -> Result<Response, ApiError> {
-    let ReplayBody { force, dry_run } = body.map(|ValidJson(body)| body).unwrap_or_default();
-    let order = order_of(&admin, &state);
+    let (ReplayBody { force, dry_run }, reason) = Reasoned::parts_of(body);
+    let order = order_of(&admin, &state).because(reason);
     if dry_run {
         let preview = preview_one(&state.store, &order.app, &id, force, order.now).await?;
         return Ok(Json(PreviewView::of(id, preview)).into_response());
@@ -127,6 +130,9 @@ struct BulkBody {
     #[serde(default)]
     dry_run: bool,
 }
+
+/// The same, and why.
+type BulkWithReason = Reasoned<BulkBody>;
 
 /// A preview of a bulk replay.
 #[derive(Serialize, ToSchema)]
@@ -202,7 +208,7 @@ impl From<BulkReplay> for BulkReplayView {
 #[utoipa::path(
     post,
     path = "/events/replay",
-    request_body = BulkBody,
+    request_body = BulkWithReason,
     responses(
         (status = 200, description = "With `dry_run`: the events that match.", body = BulkPreviewView),
         (status = 202, description = "It is ordered.", body = BulkReplayView),
@@ -212,9 +218,9 @@ impl From<BulkReplay> for BulkReplayView {
 async fn replay_many(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(body): ValidJson<BulkBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<BulkWithReason>,
 ) -> Result<Response, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let mut field_errors = FieldErrors::default();
     let filter = EventQuery::from(body.filter).filter(order.now, &mut field_errors);
     let mut field_errors = field_errors.within("filter");
@@ -299,16 +305,16 @@ struct CanceledView {
 #[utoipa::path(
     post,
     path = "/replays/{id}/cancel",
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses((status = 200, description = "It is canceled, or had ended before.", body = CanceledView))
 )]
 async fn cancel(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<CanceledView>, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
     let (replay, changed) = bulk_replay::cancel(&state.store, &order, &replay_id(&id)?).await?;
     let replay = replay.into();
     Ok(Json(CanceledView { replay, changed }))

@@ -22,6 +22,7 @@ use crate::http::api::{order_in, problem, time, visible_app, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::secrets::{self, KeyedSecret, NewSecret, SecretError};
 use crate::provider::Spec;
@@ -156,6 +157,9 @@ struct SecretBody {
     expires_at: Option<String>,
 }
 
+/// The same, and why.
+type SecretWithReason = Reasoned<SecretBody>;
+
 /// Wiped from memory when it is done with, and never printed.
 #[derive(Deserialize)]
 #[serde(from = "String")]
@@ -173,7 +177,7 @@ impl From<String> for SecretText {
 #[utoipa::path(
     post,
     path = "/apps/{slug}/endpoints/{provider}/secrets",
-    request_body = SecretBody,
+    request_body = SecretWithReason,
     responses(
         (status = 201, description = "The secret, without its text.", body = SecretView),
         (status = 409, description = "`secrets_too_many`: remove one first."),
@@ -183,7 +187,7 @@ async fn add(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((slug, provider)): ValidPath<(String, String)>,
-    ValidJson(body): ValidJson<SecretBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<SecretWithReason>,
 ) -> Result<(StatusCode, Location, Json<SecretView>), ApiError> {
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
@@ -201,7 +205,7 @@ async fn add(
     let expires_at = field_errors.note(end);
     field_errors.into_result()?;
     let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
-    let order = order_in(&admin, &state, app);
+    let order = order_in(&admin, &state, app).because(reason);
     let new = NewSecret {
         text,
         mode: mode.unwrap_or_default(),
@@ -226,20 +230,23 @@ struct EndBody {
     expires_at: Option<String>,
 }
 
+/// The same, and why.
+type EndWithReason = Reasoned<EndBody>;
+
 /// Sets when a secret expires. Needs an owner.
 ///
 /// In a rotation the old secret stays in force until then, beside the new one.
 #[utoipa::path(
     patch,
     path = "/apps/{slug}/endpoints/{provider}/secrets/{id}",
-    request_body = EndBody,
+    request_body = EndWithReason,
     responses((status = 200, description = "The secret.", body = SecretView))
 )]
 async fn change(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((slug, provider, id)): ValidPath<(String, String, String)>,
-    ValidJson(body): ValidJson<EndBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<EndWithReason>,
 ) -> Result<Json<SecretView>, ApiError> {
     admin.require(Role::Owner)?;
     let now = state.clock.now();
@@ -247,7 +254,7 @@ async fn change(
     let expires_at = field_errors.note(end("expires_at", body.expires_at.as_deref(), now));
     let expires_at = field_errors.finish(expires_at)?;
     let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
-    let order = order_in(&admin, &state, app);
+    let order = order_in(&admin, &state, app).because(reason);
     let changed = secrets::set_end(&state.store, &order, provider, &id, expires_at).await?;
     let _ = state.endpoints.refresh().await;
     Ok(Json(SecretView::of(changed, &state.vault)))
@@ -257,6 +264,7 @@ async fn change(
 #[utoipa::path(
     delete,
     path = "/apps/{slug}/endpoints/{provider}/secrets/{id}",
+    params(ReasonQuery),
     responses((status = 204, description = "Deleted."))
 )]
 async fn remove(

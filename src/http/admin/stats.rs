@@ -16,11 +16,12 @@ use crate::causes::chain;
 use crate::domain::time::Timestamp;
 use crate::http::api::pause::PauseView;
 use crate::http::api::visible_app;
-use crate::http::openapi;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidQuery};
 use crate::pipeline::stats::{Stats, stats};
 use crate::queue::Depths;
 use crate::store::AcknowledgedWaiting;
+use crate::store::endpoint_receipt::LastWebhook;
 use crate::store::reconcile::Reconcile;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -47,10 +48,41 @@ struct StatsView {
     reconciles: Vec<LastReconcileView>,
     /// The apps that are paused; of one, at most that.
     paused: Vec<PauseView>,
+    /// When the last webhook of a provider came to each endpoint that ever had one; of all apps, at most a
+    /// thousand.
+    webhooks: Vec<LastWebhookView>,
     /// Shown only to tokens of all apps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     queue: Option<QueueView>,
+}
+
+/// The last webhook of a provider that came to an endpoint with a good signature.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LastWebhook)]
+struct LastWebhookView {
+    #[schema(examples("default"))]
+    app: String,
+    #[schema(schema_with = words::provider)]
+    provider: String,
+    /// Receivers write it every ten seconds.
+    #[schema(format = DateTime)]
+    last_received_at: String,
+    last_received_seconds_ago: i64,
+    /// True if operators were told that nothing has come since for `TOLLGATE_ENDPOINT_SILENT_AFTER`.
+    silent: bool,
+}
+
+impl LastWebhookView {
+    fn of(it: LastWebhook, now: Timestamp) -> Self {
+        Self {
+            silent: it.is_silent(),
+            app: it.app.into(),
+            provider: it.provider.to_string(),
+            last_received_at: it.last_at.to_string(),
+            last_received_seconds_ago: (now.seconds() - it.last_at.seconds()).max(0),
+        }
+    }
 }
 
 /// The last comparison with a provider that read everything.
@@ -265,6 +297,11 @@ async fn show(
             .map(|it| LastReconcileView::of(it, now))
             .collect(),
         paused: figures.paused.into_iter().map(Into::into).collect(),
+        webhooks: figures
+            .webhooks
+            .into_iter()
+            .map(|it| LastWebhookView::of(it, now))
+            .collect(),
         queue,
     }))
 }

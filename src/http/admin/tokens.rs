@@ -21,11 +21,11 @@ use crate::domain::id::TokenId;
 use crate::domain::span::Span;
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
-use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of, time};
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::location::Location;
+use crate::http::reason::{ReasonBody, ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, auth, openapi};
 use crate::pipeline::tokens::{self, Issued, TokenError, TokenOrder};
 
@@ -153,6 +153,9 @@ struct TokenBody {
     token: Option<String>,
 }
 
+/// The same, and why.
+type TokenWithReason = Reasoned<TokenBody>;
+
 impl TokenBody {
     fn check(self, now: Timestamp) -> Result<TokenOrder, ApiError> {
         let mut field_errors = FieldErrors::default();
@@ -212,7 +215,7 @@ impl NewTokenView {
 #[utoipa::path(
     post,
     path = "/customers/{id}/tokens",
-    request_body = TokenBody,
+    request_body = TokenWithReason,
     responses(
         (status = 201, description = "The token, with its text.", body = NewTokenView),
         (status = 409, description = "`customer_deleted`: it takes no changes; `tokens_too_many`: it has a hundred; `token_taken`: the text is a token already, of whomever."),
@@ -222,9 +225,9 @@ async fn create(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    ValidJson(body): ValidJson<TokenBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<TokenWithReason>,
 ) -> Result<(StatusCode, Location, Json<NewTokenView>), ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let wanted = body.check(order.now)?;
     let text = wanted.text.as_ref();
     if text.is_some_and(|text| auth::is_root(&state, &text.hash())) {
@@ -241,6 +244,7 @@ async fn create(
 #[utoipa::path(
     delete,
     path = "/customers/{id}/tokens/{token_id}",
+    params(ReasonQuery),
     responses((status = 204, description = "Deleted."))
 )]
 async fn revoke(
@@ -261,6 +265,9 @@ struct RotateBody {
     #[schema(schema_with = overlap)]
     overlap: Option<Overlap>,
 }
+
+/// The same, and why.
+type RotateWithReason = Reasoned<RotateBody>;
 
 /// A length of time, as a number of seconds or as text.
 #[derive(Deserialize)]
@@ -311,7 +318,7 @@ impl RotateBody {
 #[utoipa::path(
     post,
     path = "/customers/{id}/tokens/{token_id}/rotate",
-    request_body = Option<RotateBody>,
+    request_body = Option<RotateWithReason>,
     responses(
         (status = 200, description = "The token, with its text.", body = NewTokenView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
@@ -321,11 +328,14 @@ async fn rotate(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((id, token_id)): ValidPath<(String, String)>,
-    body: Option<ValidJson<RotateBody>>,
+    body: Option<ValidJson<RotateWithReason>>,
 ) -> Result<Json<NewTokenView>, ApiError> {
-    let overlap = body.map(|ValidJson(body)| body).unwrap_or_default();
-    let overlap = overlap.overlap()?;
-    let (token, order) = (self::token_id(&token_id)?, order_of(&admin, &state));
+    let (body, reason) = Reasoned::parts_of(body);
+    let overlap = body.overlap()?;
+    let (token, order) = (
+        self::token_id(&token_id)?,
+        order_of(&admin, &state).because(reason),
+    );
     let customer = customer_id(&id)?;
     let issued = tokens::rotate(&state.store, &order, &customer, &token, overlap).await?;
     Ok(Json(NewTokenView::of(issued)))
@@ -335,7 +345,7 @@ async fn rotate(
 #[utoipa::path(
     post,
     path = "/customers/{id}/token/regenerate",
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "The new token, with its text.", body = NewTokenView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
@@ -345,9 +355,9 @@ async fn regenerate(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<NewTokenView>, ApiError> {
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(ReasonBody::of(body));
     let issued = tokens::regenerate_first(&state.store, &order, &customer_id(&id)?).await?;
     Ok(Json(NewTokenView::of(issued)))
 }
@@ -356,6 +366,7 @@ async fn regenerate(
 #[utoipa::path(
     delete,
     path = "/customers/{id}/token",
+    params(ReasonQuery),
     responses((status = 204, description = "Deleted."))
 )]
 async fn revoke_first(

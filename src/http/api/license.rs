@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::body::ReasonBody;
 use super::license_source::LicenseSourceView;
 use super::list::Filters;
 use super::{list, problem};
@@ -27,7 +26,7 @@ use crate::domain::validate::FieldError;
 use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::words;
 use crate::http::precondition::{Tag, Tagged};
-use crate::http::{ApiError, AppState, ValidJson};
+use crate::http::{ApiError, AppState};
 use crate::pipeline::licenses::{self, Changed, LicenseError, LicensePage, OwnedLicense};
 use crate::pipeline::order::Order;
 use crate::store::{LicenseFilter, Listed, SealedLicense, Window};
@@ -289,11 +288,9 @@ pub(in crate::http) async fn revoke_in(
     state: &AppState,
     order: &Order,
     id: &str,
-    body: Option<ValidJson<ReasonBody>>,
     only_if: &Precondition,
 ) -> Result<Tagged<OrderedLicenseView>, ApiError> {
-    let reason = ReasonBody::of(body)?;
-    let id = license_id(id)?;
+    let (id, reason) = (license_id(id)?, order.reason.clone());
     let changed = licenses::revoke(&state.store, order, &id, reason, only_if).await?;
     Ok(OrderedLicenseView::tagged(state, order, changed))
 }

@@ -2,7 +2,6 @@
 //! lists, bodies and refusals. `admin`, `apps` and `merchant` are clothes over these and over the
 //! use cases of [`pipeline`](crate::pipeline).
 
-pub(super) mod body;
 pub(super) mod cursor;
 pub(super) mod customer;
 pub(super) mod deletion;
@@ -33,7 +32,7 @@ pub(super) fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
         app,
         actor: admin.actor.clone(),
         now: state.clock.now(),
-        reason: None,
+        reason: admin.reason.clone(),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::http::api::license::activation::{
 use crate::http::api::list::{Paging, PagingQuery};
 use crate::http::location::Location;
 use crate::http::openapi;
+use crate::http::reason::ReasonQuery;
 use crate::http::{ApiError, AppState, ValidJson, ValidPath};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -97,6 +98,7 @@ async fn list(
 #[utoipa::path(
     delete,
     path = "/licenses/{id}/activations/{activation_id}",
+    params(ReasonQuery),
     responses((status = 204, description = "Removed."))
 )]
 async fn delete(

@@ -20,8 +20,15 @@ use crate::http::input::CheckedJson;
 use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, SameEmail};
+
+/// The same, and why.
+type NewCustomerWithReason = Reasoned<NewCustomer>;
+
+/// The same, and why.
+type CustomerUpdateWithReason = Reasoned<CustomerUpdate>;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -54,7 +61,7 @@ async fn list(
 #[utoipa::path(
     post,
     path = "/customers",
-    request_body = NewCustomer,
+    request_body = NewCustomerWithReason,
     responses(
         (status = 201, description = "The customer, with its first access token.", body = Data<CreatedView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
@@ -63,9 +70,12 @@ async fn list(
 async fn create(
     State(state): State<AppState>,
     within: InApp,
-    CheckedJson(NewCustomer(change)): CheckedJson<NewCustomer>,
+    CheckedJson(Reasoned {
+        body: NewCustomer(change),
+        reason,
+    }): CheckedJson<NewCustomerWithReason>,
 ) -> Result<(StatusCode, Location, Tag, Json<Data<CreatedView>>), ApiError> {
-    let order = within.order(&state);
+    let order = within.order(&state).because(reason);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
     let location = Location::below(within.customers(), [made.customer.id.as_str()]);
     let tag = Tag(made.customer.state_tag());
@@ -77,7 +87,7 @@ async fn create(
 #[utoipa::path(
     post,
     path = "/customers/get-or-create",
-    request_body = NewCustomer,
+    request_body = NewCustomerWithReason,
     responses(
         (status = 200, description = "The customer that was found.", body = Data<CustomerView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 201, description = "The customer that was created.", body = Data<CreatedView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
@@ -87,9 +97,12 @@ async fn create(
 async fn get_or_create(
     State(state): State<AppState>,
     within: InApp,
-    CheckedJson(NewCustomer(change)): CheckedJson<NewCustomer>,
+    CheckedJson(Reasoned {
+        body: NewCustomer(change),
+        reason,
+    }): CheckedJson<NewCustomerWithReason>,
 ) -> Result<(StatusCode, Option<Location>, Tag, Json<Data<FoundOrMade>>), ApiError> {
-    let order = within.order(&state);
+    let order = within.order(&state).because(reason);
     let answer = found_or_made(&state, &order, &change, within.customers()).await?;
     let (status, location, tag, customer) = answer;
     Ok((status, location, tag, Data::of(customer)))
@@ -149,7 +162,7 @@ async fn by_external_id(
     method(put, patch),
     path = "/customers/{id}",
     params(IfMatchHeader),
-    request_body = CustomerUpdate,
+    request_body = CustomerUpdateWithReason,
     responses(
         (status = 200, description = "The customer.", body = Data<ActedView>),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer; `customer_deleted`: it takes no changes."),
@@ -160,9 +173,12 @@ async fn update(
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
     IfMatch(only_if): IfMatch,
-    CheckedJson(CustomerUpdate(change)): CheckedJson<CustomerUpdate>,
+    CheckedJson(Reasoned {
+        body: CustomerUpdate(change),
+        reason,
+    }): CheckedJson<CustomerUpdateWithReason>,
 ) -> Result<Tagged<Data<ActedView>>, ApiError> {
-    let (order, id) = (within.order(&state), customer_id(&id)?);
+    let (order, id) = (within.order(&state).because(reason), customer_id(&id)?);
     let same_email = SameEmail::Refused;
     let updated =
         customers::update(&state.store, &order, &id, &change, same_email, &only_if).await?;
@@ -174,7 +190,7 @@ async fn update(
 #[utoipa::path(
     delete,
     path = "/customers/{id}",
-    params(DeleteQuery, IfMatchHeader),
+    params(ReasonQuery, DeleteQuery, IfMatchHeader),
     responses((status = 204, description = "Deleted."))
 )]
 async fn delete(

@@ -8,11 +8,10 @@ use utoipa_axum::routes;
 
 use super::envelope::{Data, DataList};
 use super::{InApp, ReadingInApp};
-use crate::http::api::body::{EmptyBody, ReasonBody};
 use crate::http::api::license::change::{
-    LicenseChangeBody, RenewalBody, change_in, delete_in, reissue_in, renew_in,
+    LicenseChangeWithReason, RenewalWithReason, change_in, delete_in, reissue_in, renew_in,
 };
-use crate::http::api::license::issue::{LicenseBody, create_in};
+use crate::http::api::license::issue::{LicenseWithReason, create_in};
 use crate::http::api::license::validation::{KeyBody, ValidationView, validate_in};
 use crate::http::api::license::{
     LicenseQuery, LicenseView, OrderedLicenseView, list_in, reinstate_in, revoke_in, show_in,
@@ -21,6 +20,7 @@ use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
+use crate::http::reason::{ReasonBody, ReasonQuery, Reasoned};
 use crate::http::{ApiError, AppState, ValidJson, ValidPath};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -56,7 +56,7 @@ async fn list(
 #[utoipa::path(
     post,
     path = "/licenses",
-    request_body = LicenseBody,
+    request_body = LicenseWithReason,
     responses(
         (status = 201, description = "The licence.", body = Data<LicenseView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`license_key_taken`, `customer_deleted`, or `licenses_too_many`: the customer has ten thousand."),
@@ -65,9 +65,10 @@ async fn list(
 async fn create(
     State(state): State<AppState>,
     within: InApp,
-    ValidJson(body): ValidJson<LicenseBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<LicenseWithReason>,
 ) -> Result<(StatusCode, Location, Tag, Json<Data<LicenseView>>), ApiError> {
-    let (tag, made) = create_in(&state, &within.order(&state), body).await?;
+    let order = within.order(&state).because(reason);
+    let (tag, made) = create_in(&state, &order, body).await?;
     let location = Location::of(["apps", within.app.as_str(), "licenses", made.id()]);
     Ok((StatusCode::CREATED, location, tag, Data::of(made)))
 }
@@ -102,7 +103,8 @@ async fn revoke(
     IfMatch(only_if): IfMatch,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<Data<OrderedLicenseView>>, ApiError> {
-    let (tag, license) = revoke_in(&state, &within.order(&state), &id, body, &only_if).await?;
+    let order = within.order(&state).because(ReasonBody::of(body));
+    let (tag, license) = revoke_in(&state, &order, &id, &only_if).await?;
     Ok((tag, Data::of(license)))
 }
 
@@ -111,7 +113,7 @@ async fn revoke(
     post,
     path = "/licenses/{id}/reinstate",
     params(IfMatchHeader),
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "The licence.", body = Data<OrderedLicenseView>),
         (status = 409, description = "`customer_deleted`: it would be valid for nobody."),
@@ -122,9 +124,10 @@ async fn reinstate(
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
     IfMatch(only_if): IfMatch,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<Data<OrderedLicenseView>>, ApiError> {
-    let (tag, license) = reinstate_in(&state, &within.order(&state), &id, &only_if).await?;
+    let order = within.order(&state).because(ReasonBody::of(body));
+    let (tag, license) = reinstate_in(&state, &order, &id, &only_if).await?;
     Ok((tag, Data::of(license)))
 }
 
@@ -133,7 +136,7 @@ async fn reinstate(
     patch,
     path = "/licenses/{id}",
     params(IfMatchHeader),
-    request_body = LicenseChangeBody,
+    request_body = LicenseChangeWithReason,
     responses((status = 200, description = "The licence.", body = Data<OrderedLicenseView>))
 )]
 async fn change(
@@ -141,9 +144,10 @@ async fn change(
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
     IfMatch(only_if): IfMatch,
-    ValidJson(body): ValidJson<LicenseChangeBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<LicenseChangeWithReason>,
 ) -> Result<Tagged<Data<OrderedLicenseView>>, ApiError> {
-    let (tag, license) = change_in(&state, &within.order(&state), &id, body, &only_if).await?;
+    let order = within.order(&state).because(reason);
+    let (tag, license) = change_in(&state, &order, &id, body, &only_if).await?;
     Ok((tag, Data::of(license)))
 }
 
@@ -151,7 +155,7 @@ async fn change(
 #[utoipa::path(
     delete,
     path = "/licenses/{id}",
-    params(IfMatchHeader),
+    params(ReasonQuery, IfMatchHeader),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`license_bought`: a plan names it for what was bought, and it would be made again."),
@@ -175,7 +179,7 @@ async fn delete(
     post,
     path = "/licenses/{id}/renew",
     params(IfMatchHeader),
-    request_body = RenewalBody,
+    request_body = RenewalWithReason,
     responses(
         (status = 200, description = "The licence.", body = Data<OrderedLicenseView>),
         (status = 409, description = "`license_endless`: it never ends. `customer_deleted`: it would be valid for nobody."),
@@ -186,9 +190,10 @@ async fn renew(
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
     IfMatch(only_if): IfMatch,
-    ValidJson(body): ValidJson<RenewalBody>,
+    ValidJson(Reasoned { body, reason }): ValidJson<RenewalWithReason>,
 ) -> Result<Tagged<Data<OrderedLicenseView>>, ApiError> {
-    let (tag, license) = renew_in(&state, &within.order(&state), &id, body, &only_if).await?;
+    let order = within.order(&state).because(reason);
+    let (tag, license) = renew_in(&state, &order, &id, body, &only_if).await?;
     Ok((tag, Data::of(license)))
 }
 
@@ -197,7 +202,7 @@ async fn renew(
     post,
     path = "/licenses/{id}/reissue",
     params(IfMatchHeader),
-    request_body = Option<EmptyBody>,
+    request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "The licence with its new key.", body = Data<LicenseView>),
         (status = 409, description = "`customer_deleted`: it would be valid for nobody."),
@@ -208,9 +213,10 @@ async fn reissue(
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
     IfMatch(only_if): IfMatch,
-    _body: Option<ValidJson<EmptyBody>>,
+    body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Tagged<Data<LicenseView>>, ApiError> {
-    let (tag, license) = reissue_in(&state, &within.order(&state), &id, &only_if).await?;
+    let order = within.order(&state).because(ReasonBody::of(body));
+    let (tag, license) = reissue_in(&state, &order, &id, &only_if).await?;
     Ok((tag, Data::of(license)))
 }
 

@@ -4,8 +4,9 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 
+use super::confirm::{self, Confirm};
 use super::form::Form;
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};
@@ -23,7 +24,7 @@ const MAX_DAYS: u32 = 3_650;
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/admins", get(list).post(issue))
-        .route("/admins/{id}/revoke", post(revoke))
+        .route("/admins/{id}/revoke", get(ask_revoke).post(revoke))
         .route("/apps", get(list_apps))
 }
 
@@ -68,7 +69,7 @@ async fn list(
             expires_at: token.expires_at.map(When),
             last_used_at: token.last_used_at.map(When),
         });
-        let pager = asked.pager(found.total.unwrap_or_default());
+        let pager = asked.pager(found.total.unwrap_or_default())?;
         (rows.collect(), Some(pager))
     } else {
         (Vec::new(), None)
@@ -93,7 +94,9 @@ struct IssuedPage {
 }
 
 async fn issue(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
-    let Form { visitor, fields } = form.of_owner()?;
+    let form = form.of_owner()?;
+    let order = form.order(&state)?;
+    let Form { visitor, fields } = form;
     let days = match fields.get("days") {
         Some(_) => Some(fields.parse::<u32>("days")?),
         None => None,
@@ -110,7 +113,7 @@ async fn issue(State(state): State<AppState>, form: Form) -> Result<Response, Re
         app: (!is_for_all).then(|| visitor.app.clone()),
         expires_in_days: days,
     };
-    let made = admin_tokens::issue(&state.store, &visitor.order(&state), wanted).await?;
+    let made = admin_tokens::issue(&state.store, &order, wanted).await?;
     let page = IssuedPage {
         frame: Frame::new(&visitor, "admins", "The new admin token"),
         back: "/console/admins",
@@ -121,15 +124,43 @@ async fn issue(State(state): State<AppState>, form: Form) -> Result<Response, Re
     Ok(render(&page)?)
 }
 
+async fn ask_revoke(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    visitor.admin.require(Role::Owner)?;
+    let id = id.parse().map_err(|_| AdminTokenError::NotFound)?;
+    let only = (!visitor.sees_all_apps).then_some(&visitor.app);
+    let token = admin_tokens::show(&state.store, &id, only).await?;
+    let used = token.last_used_at.map(|at| at.to_string());
+    let act = Confirm {
+        title: format!("Revoke the admin token {}?", token.name),
+        meaning: "It opens nothing any more, and whoever is signed in with it is signed out. Another one \
+                  can be made.",
+        facts: vec![
+            ("Begins with", format!("{}…", token.prefix)),
+            ("Role", token.role.as_str().to_owned()),
+            ("Last used", used.unwrap_or_else(|| "never".to_owned())),
+        ],
+        path: format!("/console/admins/{id}/revoke"),
+        button: "Revoke it",
+        is_final: true,
+        back: "/console/admins".to_owned(),
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "admins", act)
+}
+
 async fn revoke(
     State(state): State<AppState>,
     Path(id): Path<String>,
     form: Form,
 ) -> Result<Response, Refusal> {
-    let Form { visitor, .. } = form.of_owner()?;
+    let form = form.of_owner()?;
     let id = id.parse().map_err(|_| AdminTokenError::NotFound)?;
-    let only = (!visitor.sees_all_apps).then_some(&visitor.app);
-    admin_tokens::revoke(&state.store, &visitor.order(&state), &id, only).await?;
+    let only = (!form.visitor.sees_all_apps).then_some(&form.visitor.app);
+    admin_tokens::revoke(&state.store, &form.order(&state)?, &id, only).await?;
     Ok(Redirect::to("/console/admins").into_response())
 }
 

@@ -84,7 +84,7 @@ async fn list(
         actor: asked.own("actor").unwrap_or_default(),
         customer: asked.own("customer").unwrap_or_default(),
         rows: found.rows.into_iter().map(Row::from).collect(),
-        pager: asked.pager(found.total.unwrap_or_default()),
+        pager: asked.pager(found.total.unwrap_or_default())?,
     };
     Ok(render(&page)?)
 }

@@ -14,7 +14,7 @@ use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
 use super::timeline::Line;
-use super::undo::{self, Undo};
+use super::undo;
 use super::visitor::Visitor;
 use super::when::When;
 use super::words::Badge;
@@ -51,7 +51,7 @@ struct Page {
     since: When,
     is_deleted: bool,
     is_held: bool,
-    undo: Option<Undo>,
+    undo: Option<String>,
     summary: Vec<String>,
     failures: u64,
     next: Vec<StepRow>,

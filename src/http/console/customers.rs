@@ -28,6 +28,8 @@ pub(super) fn router() -> Router<AppState> {
 struct Page {
     frame: Frame,
     statuses: Vec<(String, &'static str, bool)>,
+    /// The status that the list is narrowed to, if it is.
+    status: String,
     rows: Vec<Row>,
     events: Vec<EventRow>,
     pager: Pager,
@@ -121,9 +123,10 @@ async fn list(
     let page = Page {
         frame,
         statuses: statuses.into(),
+        status: asked.own("status").unwrap_or_default(),
         rows: rows.into_iter().map(Row::from).collect(),
         events: events.into_iter().map(EventRow::from).collect(),
-        pager: asked.pager(total),
+        pager: asked.pager(total)?,
     };
     Ok(render(&page)?)
 }

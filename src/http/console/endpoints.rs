@@ -3,38 +3,26 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
-use std::time::Duration;
+use axum::response::Response;
+use axum::routing::get;
 
 use super::event_row::path_of;
-use super::form::Form;
 use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::when::When;
 use super::words::Badge;
-use crate::domain::mode::Mode;
-use crate::domain::pasted_secret::{self, SecretUse};
 use crate::domain::time::Timestamp;
-use crate::domain::validate;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::events;
-use crate::pipeline::secrets::{self, KeyedSecret, NewSecret};
+use crate::pipeline::secrets::{self, KeyedSecret};
+use crate::pipeline::{events, silence};
 use crate::provider::{self, Spec};
+use crate::store::endpoint_receipt::LastWebhook;
 use crate::store::{EventFilter, Window};
 
-/// How long a secret that is retired still counts: the providers sign with both for as long at most
-/// (<https://docs.stripe.com/webhooks#roll-endpoint-secrets>).
-const OVERLAP: Duration = Duration::from_hours(24);
-
 pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/endpoints", get(list))
-        .route("/endpoints/secrets", post(add))
-        .route("/endpoints/retire", post(retire))
-        .route("/endpoints/remove", post(remove))
+    Router::new().route("/endpoints", get(list))
 }
 
 #[derive(Template)]
@@ -61,6 +49,9 @@ struct Endpoint {
     live: usize,
     types: Vec<TypeRow>,
     shows_types: bool,
+    /// When the last webhook of the provider came.
+    last: Option<When>,
+    is_silent: bool,
 }
 
 struct SecretRow {
@@ -105,6 +96,7 @@ async fn list(
     asked: Asked,
 ) -> Result<Response, Refusal> {
     let (store, app, now) = (&state.store, &visitor.app, state.clock.now());
+    let known = silence::last_webhooks(store, app, now).await?;
     let mut endpoints = Vec::new();
     for spec in provider::ALL {
         let all = secrets::list(store, app, spec.name).await?;
@@ -115,6 +107,7 @@ async fn list(
         } else {
             Vec::new()
         };
+        let last = known.iter().find(|it| it.provider == spec.name);
         endpoints.push(Endpoint {
             provider: spec.name.to_string(),
             path: format!("/webhooks/{app}/{}", spec.name),
@@ -122,6 +115,8 @@ async fn list(
             secrets,
             types,
             shows_types,
+            last: last.map(|it| When(it.last_at)),
+            is_silent: last.is_some_and(LastWebhook::is_silent),
         });
     }
     let mut frame = Frame::new(&visitor, "endpoints", "Endpoints");
@@ -187,46 +182,4 @@ async fn types(
         });
     }
     Ok(rows)
-}
-
-async fn add(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
-    let Form { visitor, fields } = form.of_owner()?;
-    let spec = fields.parse::<&Spec>("provider")?;
-    let text = fields.need("secret")?;
-    let wrong = |error: String| ApiError::invalid_field("secret", error);
-    let text = validate::line(text).map_err(wrong)?;
-    pasted_secret::check(spec.name, SecretUse::Webhooks, &text).map_err(wrong)?;
-    let mode = match fields.get("mode") {
-        Some(_) => fields.parse::<Mode>("mode")?,
-        None => Mode::Any,
-    };
-    let new = NewSecret {
-        text: text.into(),
-        mode,
-        expires_at: None,
-    };
-    let order = visitor.order(&state);
-    secrets::add(&state.store, &state.vault, &order, spec.name, new).await?;
-    // If this fails it is logged there, and the next round of refreshing mends it.
-    let _ = state.endpoints.refresh().await;
-    Ok(Redirect::to("/console/endpoints?done=add").into_response())
-}
-
-async fn retire(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
-    let Form { visitor, fields } = form.of_owner()?;
-    let spec = fields.parse::<&Spec>("provider")?;
-    let order = visitor.order(&state);
-    let end = Some(order.now.plus(OVERLAP));
-    secrets::set_end(&state.store, &order, spec.name, fields.need("id")?, end).await?;
-    let _ = state.endpoints.refresh().await;
-    Ok(Redirect::to("/console/endpoints?done=retire").into_response())
-}
-
-async fn remove(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
-    let Form { visitor, fields } = form.of_owner()?;
-    let spec = fields.parse::<&Spec>("provider")?;
-    let order = visitor.order(&state);
-    secrets::remove(&state.store, &order, spec.name, fields.need("id")?).await?;
-    let _ = state.endpoints.refresh().await;
-    Ok(Redirect::to("/console/endpoints?done=remove").into_response())
 }

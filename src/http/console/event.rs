@@ -3,13 +3,12 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::response::Response;
+use axum::routing::get;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::event_row::{EventRow, path_of};
-use super::form::Form;
 use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
@@ -19,19 +18,16 @@ use super::words::Badge;
 use crate::domain::event::EventOutcome;
 use crate::domain::shown_times::shown;
 use crate::http::api::problem::event_not_found;
-use crate::http::{ApiError, AppState, request_id};
-use crate::pipeline::replay::{preview_one, replay_one};
-use crate::pipeline::{dismissal, events};
+use crate::http::{ApiError, AppState};
+use crate::pipeline::events;
+use crate::pipeline::replay::preview_one;
 use crate::store::{EventFilter, EventRecord, Window};
 
 /// Most events of the same object that are listed.
 const SIBLINGS: u32 = 20;
 
 pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/events/{id}", get(show))
-        .route("/events/{id}/replay", post(replay))
-        .route("/events/{id}/dismiss", post(dismiss))
+    Router::new().route("/events/{id}", get(show))
 }
 
 /// A station of an event's life.
@@ -298,27 +294,6 @@ fn changes_of(changes: &Value) -> Vec<(String, String)> {
             .collect(),
         _ => Vec::new(),
     }
-}
-
-async fn replay(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    Form { visitor, fields }: Form,
-) -> Result<Response, Refusal> {
-    let force = fields.get("force").is_some();
-    let (store, publisher, order) = (&state.store, &*state.publisher, visitor.order(&state));
-    replay_one(store, publisher, &order, &id, force, request_id::origin()).await?;
-    Ok(Redirect::to(&format!("{}?done=replay", path_of(&id))).into_response())
-}
-
-async fn dismiss(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    Form { visitor, fields }: Form,
-) -> Result<Response, Refusal> {
-    let reason = fields.line("reason")?;
-    dismissal::one(&state.store, &visitor.order(&state), &id, reason.as_deref()).await?;
-    Ok(Redirect::to(&format!("{}?done=dismiss", path_of(&id))).into_response())
 }
 
 #[cfg(test)]

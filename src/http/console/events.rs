@@ -155,7 +155,7 @@ async fn list(
             .map(|it| GroupRow::of(it, &asked))
             .collect(),
         events: found.rows.into_iter().map(EventRow::from).collect(),
-        pager: asked.pager(found.total.unwrap_or_default()),
+        pager: asked.pager(found.total.unwrap_or_default())?,
         replay: format!("/console/replays/new{}", asked.with("done", None)),
     };
     Ok(render(&page)?)

@@ -7,8 +7,9 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 
+use super::confirm::{self, Confirm};
 use super::form::Form;
 use super::page::{Frame, render};
 use super::query::Asked;
@@ -17,8 +18,10 @@ use super::visitor::Visitor;
 use super::when::When;
 use super::words;
 use crate::domain::customer::flag::FlagKind;
+use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::http::AppState;
+use crate::http::input::written;
 use crate::pipeline::flags::{self, FlagError, OpenFlag};
 use crate::provider::{PADDLE, STRIPE};
 use crate::store::{FlagFilter, Window};
@@ -32,7 +35,7 @@ const NAMED: usize = 5;
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/flags", get(list))
-        .route("/flags/{id}/clear", post(clear))
+        .route("/flags/{id}/clear", get(ask_clear).post(clear))
 }
 
 #[derive(Template)]
@@ -122,7 +125,7 @@ fn escaped(text: &str) -> String {
 }
 
 impl Group {
-    fn of(flags: &[OpenFlag]) -> Option<Self> {
+    fn of(flags: &[OpenFlag], asked: &Asked) -> Option<Self> {
         let first = flags.first()?;
         let customers: Vec<String> = flags
             .iter()
@@ -139,7 +142,10 @@ impl Group {
             count: customers.len(),
             mend: Mend::of(first, customers.first()),
             customers: customers.into_iter().take(NAMED).collect(),
-            clear: (flags.len() == 1).then(|| first.held.id().to_string()),
+            clear: (flags.len() == 1).then(|| {
+                let query = asked.with("kind", asked.get("kind"));
+                format!("/console/flags/{}/clear{query}", first.held.id())
+            }),
         })
     }
 }
@@ -165,7 +171,10 @@ async fn list(
         let key = (open.held.flag.kind, open.held.flag.subject.clone());
         by_subject.entry(key).or_default().push(open);
     }
-    let mut groups: Vec<Group> = by_subject.values().filter_map(|it| Group::of(it)).collect();
+    let mut groups: Vec<Group> = by_subject
+        .values()
+        .filter_map(|it| Group::of(it, &asked))
+        .collect();
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     for group in &groups {
         *counts.entry(group.kind).or_default() += 1;
@@ -204,12 +213,59 @@ async fn list(
     Ok(render(&page)?)
 }
 
+/// What narrows the list that somebody looks at.
+fn narrowed<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Vec<(&'static str, String)> {
+    let given = ["kind", "customer"].map(|name| get(name).map(|value| (name, value.to_owned())));
+    given.into_iter().flatten().collect()
+}
+
+/// The list as it was narrowed, after an act if one was done.
+fn list_of<'a>(get: impl Fn(&str) -> Option<&'a str>, done: Option<&str>) -> String {
+    let narrowed = narrowed(get).into_iter();
+    let done = done.map(|done| ("done", done.to_owned()));
+    let pairs = narrowed.chain(done);
+    let pairs: Vec<_> = pairs
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    match written(&pairs).query().filter(|query| !query.is_empty()) {
+        Some(query) => format!("/console/flags?{query}"),
+        None => "/console/flags".to_owned(),
+    }
+}
+
+async fn ask_clear(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    asked: Asked,
+) -> Result<Response, Refusal> {
+    visitor.admin.require(Role::Admin)?;
+    let id = id.parse().map_err(|_| FlagError::NotFound)?;
+    let held = flags::find(&state.store, &visitor.app, &id).await?;
+    let kind = held.flag.kind.as_str();
+    let act = Confirm {
+        title: format!("Clear the flag {kind}?"),
+        meaning: "It is gone for everybody, and comes back if something new happens.",
+        facts: vec![
+            ("About", held.flag.subject),
+            ("It says", words::flag(kind).to_owned()),
+        ],
+        path: format!("/console/flags/{id}/clear"),
+        hidden: narrowed(|name| asked.get(name)),
+        button: "Clear it",
+        back: list_of(|name| asked.get(name), None),
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "flags", act)
+}
+
 async fn clear(
     State(state): State<AppState>,
     Path(id): Path<String>,
-    Form { visitor, .. }: Form,
+    form: Form,
 ) -> Result<Response, Refusal> {
     let id = id.parse().map_err(|_| FlagError::NotFound)?;
-    flags::clear(&state.store, &visitor.order(&state), &id).await?;
-    Ok(Redirect::to("/console/flags?done=clear").into_response())
+    flags::clear(&state.store, &form.order(&state)?, &id).await?;
+    let list = list_of(|name| form.fields.get(name), Some("clear"));
+    Ok(Redirect::to(&list).into_response())
 }

@@ -185,7 +185,12 @@ pub(super) async fn read(parts: &Parts, body: Body, state: &AppState) -> Result<
         code: "body_not_form",
         detail: "the body must be a form in UTF-8".into(),
     })?;
-    Ok(Fields(pairs_of(&text)))
+    let mut pairs = pairs_of(&text);
+    // PostgreSQL keeps no U+0000, and nobody means it.
+    for (_, value) in &mut pairs {
+        value.retain(|c| c != '\0');
+    }
+    Ok(Fields(pairs))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

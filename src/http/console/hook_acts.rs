@@ -1,4 +1,5 @@
-//! Acts on a hook that are asked about first: disabling it, another secret, removing it.
+//! Acts on a hook, each after a question: trying it, delivering again, disabling and enabling it, another
+//! secret, removing it.
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::confirm::{self, Confirm};
 use super::form::Form;
 use super::hooks::page_of;
 use super::issued::issued;
+use super::query::Asked;
 use super::refusal::Refusal;
 use super::undo::done_at;
 use super::visitor::Visitor;
@@ -35,16 +37,42 @@ struct Words {
     title: &'static str,
     button: &'static str,
     meaning: &'static str,
+    needs: Role,
     is_final: bool,
 }
 
-const ACTS: [Words; 3] = [
+const ACTS: [Words; 6] = [
+    Words {
+        act: "test",
+        title: "Send a test?",
+        button: "Send it",
+        meaning: "A `hook.test` is delivered, signed like all others. It changes nothing.",
+        needs: Role::Admin,
+        is_final: false,
+    },
+    Words {
+        act: "resend",
+        title: "Deliver it again?",
+        button: "Deliver it",
+        meaning: "It has the same `webhook-id`, by which a receiver knows that it has seen it.",
+        needs: Role::Admin,
+        is_final: false,
+    },
+    Words {
+        act: "enable",
+        title: "Enable the hook?",
+        button: "Enable",
+        meaning: "What waits goes out now, and what happens from now on is delivered.",
+        needs: Role::Owner,
+        is_final: false,
+    },
     Words {
         act: "disable",
         title: "Disable the hook?",
         button: "Disable",
         meaning: "Nothing is delivered any more. What waits goes out when it is enabled again; what happens \
                   meanwhile is not kept for it.",
+        needs: Role::Owner,
         is_final: false,
     },
     Words {
@@ -52,6 +80,7 @@ const ACTS: [Words; 3] = [
         title: "Give the hook another secret?",
         button: "Show the new secret",
         meaning: "Deliveries are signed with both for 24 hours, then with the new one alone.",
+        needs: Role::Owner,
         is_final: false,
     },
     Words {
@@ -59,6 +88,7 @@ const ACTS: [Words; 3] = [
         title: "Remove the hook?",
         button: "Remove",
         meaning: "It goes with its secrets, its deliveries and what waits for it.",
+        needs: Role::Owner,
         is_final: true,
     },
 ];
@@ -72,9 +102,10 @@ async fn ask(
     State(state): State<AppState>,
     visitor: Visitor,
     Path((id, act)): Path<(String, String)>,
+    asked: Asked,
 ) -> Result<Response, Refusal> {
-    visitor.admin.require(Role::Owner)?;
     let words = words_of(&act)?;
+    visitor.admin.require(words.needs)?;
     let (store, app) = (&state.store, &visitor.app);
     let hook = hooks::find(store, app, &id).await?;
     let waiting = DeliveryFilter {
@@ -83,13 +114,23 @@ async fn ask(
     };
     let one = Window::Page { number: 1, size: 1 };
     let found = hooks::deliveries(store, app, &id, &waiting, &one).await?;
+    let mut facts = vec![
+        ("Goes to", hook.url),
+        ("Waiting", found.total.unwrap_or_default().to_string()),
+    ];
+    let mut hidden = Vec::new();
+    if words.act == "resend" {
+        let delivery = asked.own("delivery").unwrap_or_default();
+        let again = hooks::find_delivery(store, app, &id, &delivery).await?;
+        facts.push(("Change", again.kind.clone()));
+        facts.push(("Of", again.created_at.to_string()));
+        hidden.push(("delivery", delivery));
+    }
     let act = Confirm {
         title: words.title.to_owned(),
         meaning: words.meaning,
-        facts: vec![
-            ("Goes to", hook.url),
-            ("Waiting", found.total.unwrap_or_default().to_string()),
-        ],
+        facts,
+        hidden,
         path: format!("{}/act/{}", page_of(&id), words.act),
         button: words.button,
         is_final: words.is_final,
@@ -104,16 +145,30 @@ async fn act(
     Path((id, act)): Path<(String, String)>,
     form: Form,
 ) -> Result<Response, Refusal> {
-    let form = form.of_owner()?;
+    let words = words_of(&act)?;
+    form.visitor.admin.require(words.needs)?;
     let (store, order) = (&state.store, form.order(&state)?);
-    match words_of(&act)?.act {
-        "disable" => {
+    match words.act {
+        "test" => {
+            hooks::test(store, &order, &id).await?;
+            Ok(done_at(&page_of(&id), "test", None))
+        }
+        "resend" => {
+            let delivery = form.fields.need("delivery")?;
+            hooks::resend(store, &order, &id, delivery).await?;
+            Ok(done_at(&page_of(&id), "resend", None))
+        }
+        "enable" | "disable" => {
+            let status = match words.act {
+                "enable" => HookStatus::Enabled,
+                _ => HookStatus::Disabled,
+            };
             let wanted = HookChange {
-                status: Some(HookStatus::Disabled),
+                status: Some(status),
                 ..HookChange::default()
             };
             hooks::change(store, &order, &id, wanted).await?;
-            Ok(done_at(&page_of(&id), "disable", None))
+            Ok(done_at(&page_of(&id), words.act, None))
         }
         "rotate" => {
             let made = hooks::rotate_secret(store, &state.vault, &order, &id, OVERLAP).await?;

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 use secrecy::ExposeSecret;
 
 use super::form::{Fields, Form};
@@ -12,7 +12,6 @@ use super::issued::issued;
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};
 use super::refusal::Refusal;
-use super::undo::done_at;
 use super::visitor::Visitor;
 use super::when::When;
 use super::words::Badge;
@@ -20,7 +19,7 @@ use crate::domain::announcement;
 use crate::domain::hook::{DeliveryState, DisabledBecause, HookBody, HookStatus, MAX_KINDS};
 use crate::domain::validate;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::hooks::{self, HookChange, NewHook};
+use crate::pipeline::hooks::{self, NewHook};
 use crate::store::hook::Hook;
 use crate::store::hook_delivery::{DeliveryFilter, HookDelivery};
 
@@ -30,9 +29,6 @@ pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/hooks", get(list).post(create))
         .route("/hooks/{id}", get(show))
-        .route("/hooks/{id}/test", post(test))
-        .route("/hooks/{id}/resend", post(resend))
-        .route("/hooks/{id}/enable", post(enable))
 }
 
 /// A hook as a line.
@@ -196,7 +192,7 @@ async fn show(
         failing_since: hook.failing_since.map(When),
         created_at: When(hook.created_at),
         states,
-        pager: asked.pager(found.total.unwrap_or_default()),
+        pager: asked.pager(found.total.unwrap_or_default())?,
         deliveries: found.rows.into_iter().map(DeliveryRow::from).collect(),
         hook: hook.into(),
     };
@@ -240,39 +236,6 @@ async fn create(State(state): State<AppState>, form: Form) -> Result<Response, R
         secret,
         NEW_SECRET,
     )
-}
-
-async fn test(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    form: Form,
-) -> Result<Response, Refusal> {
-    hooks::test(&state.store, &form.order(&state)?, &id).await?;
-    Ok(done_at(&page_of(&id), "test", None))
-}
-
-async fn resend(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    form: Form,
-) -> Result<Response, Refusal> {
-    let delivery = form.fields.need("delivery")?;
-    hooks::resend(&state.store, &form.order(&state)?, &id, delivery).await?;
-    Ok(done_at(&page_of(&id), "resend", None))
-}
-
-async fn enable(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    form: Form,
-) -> Result<Response, Refusal> {
-    let form = form.of_owner()?;
-    let wanted = HookChange {
-        status: Some(HookStatus::Enabled),
-        ..HookChange::default()
-    };
-    hooks::change(&state.store, &form.order(&state)?, &id, wanted).await?;
-    Ok(done_at(&page_of(&id), "enable", None))
 }
 
 /// The address of a hook's page. What is asked for may be no id, and then leads to no page.

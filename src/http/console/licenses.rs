@@ -6,42 +6,42 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
+use super::activation_act;
 use super::customers::name_of;
 use super::form::Form;
 use super::license_act::{is_act, license_id, limit_of};
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};
 use super::refusal::Refusal;
-use super::undo::{done_at, queried_with};
+use super::undo::queried_with;
 use super::visitor::Visitor;
 use super::when::When;
 use super::words::Badge;
 use crate::domain::access::activation::Activation;
-use crate::domain::id::ActivationId;
 use crate::http::AppState;
 use crate::http::api::customer_id;
 use crate::pipeline::licenses::issue::{LicenseOrder, issue as issue_license};
-use crate::pipeline::licenses::{self, LicenseError, activations, key_of};
+use crate::pipeline::licenses::{self, activations, key_of};
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/customers/{id}/licenses", post(issue))
         .route("/licenses/{id}", get(show))
-        .route("/licenses/{id}/activations/{activation}/free", post(free))
 }
 
 /// A place where a licence is in use.
 struct PlaceRow {
-    id: String,
     name: String,
     fingerprint: String,
     since: When,
+    /// The page that asks about freeing it.
+    free: String,
 }
 
 impl From<Activation> for PlaceRow {
     fn from(activation: Activation) -> Self {
         Self {
-            id: activation.id.into(),
+            free: activation_act::page_of(&activation),
             name: activation.name.unwrap_or_default(),
             fingerprint: activation.fingerprint,
             since: When(activation.created_at),
@@ -128,7 +128,7 @@ async fn show(
         source: license.source.as_ref().map(|it| it.object.id.clone()),
         limit: found.activations_allowed(),
         taken: found.activations,
-        pager: asked.pager(places.total.unwrap_or_default()),
+        pager: asked.pager(places.total.unwrap_or_default())?,
         places: places.rows.into_iter().map(PlaceRow::from).collect(),
         frame,
     };
@@ -154,15 +154,4 @@ async fn issue(
     let made = issue_license(&state.store, &state.vault, &order, wanted).await?;
     let target = format!("/console/licenses/{}?done=issue", made.license.id);
     Ok(Redirect::to(&target).into_response())
-}
-
-async fn free(
-    State(state): State<AppState>,
-    Path((id, activation)): Path<(String, String)>,
-    form: Form,
-) -> Result<Response, Refusal> {
-    let id = license_id(&id)?;
-    let activation: ActivationId = activation.parse().map_err(|_| LicenseError::NotActive)?;
-    activations::delete(&state.store, &form.order(&state)?, &id, &activation).await?;
-    Ok(done_at(&format!("/console/licenses/{id}"), "free", None))
 }

@@ -11,6 +11,7 @@
 //! that the browser says comes from a page of ours ([`form`]).
 
 mod accounts;
+mod activation_act;
 mod acts;
 mod admins;
 mod assets;
@@ -23,6 +24,7 @@ mod days;
 mod effect;
 mod endpoints;
 mod event;
+mod event_acts;
 mod event_row;
 mod events;
 mod flags;
@@ -46,6 +48,7 @@ mod query;
 mod reconciles;
 mod refusal;
 mod replays;
+mod secret_acts;
 mod session;
 mod sign_in;
 mod test_event;
@@ -97,8 +100,10 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(tokens::router())
         .merge(licenses::router())
         .merge(license_act::router())
+        .merge(activation_act::router())
         .merge(events::router())
         .merge(event::router())
+        .merge(event_acts::router())
         .merge(replays::router())
         .merge(flags::router())
         .merge(overview::router())
@@ -109,6 +114,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(packages::router())
         .merge(package_acts::router())
         .merge(endpoints::router())
+        .merge(secret_acts::router())
         .merge(test_event::router())
         .merge(hooks::router())
         .merge(hook_acts::router())

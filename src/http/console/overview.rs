@@ -19,11 +19,11 @@ use super::visitor::Visitor;
 use super::when::{When, from_now};
 use crate::domain::customer::row::Status;
 use crate::domain::event::EventOutcome;
-use crate::domain::time::Timestamp;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::{events, flags, history, secrets, stats};
+use crate::pipeline::{flags, history, stats};
 use crate::provider;
-use crate::store::{EventFilter, FlagFilter, Window};
+use crate::store::endpoint_receipt::LastWebhook;
+use crate::store::{FlagFilter, Window};
 
 /// How often the figures are asked for, in seconds: those of queues are read anew every few seconds.
 const POLL: u32 = 5;
@@ -86,11 +86,11 @@ impl Bar {
     }
 }
 
-/// The last webhook of a provider.
+/// The last webhook of a provider, and whether operators were told that nothing comes any more.
 struct Heard {
     provider: String,
-    last: Option<(When, String)>,
-    secret_used: Option<When>,
+    last: Option<When>,
+    is_silent: bool,
 }
 
 /// The last comparison with a provider.
@@ -218,34 +218,19 @@ async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiErro
         unaccounted: waiting.under_10_minutes + waiting.under_2_hours + waiting.older,
         flags: open.total.unwrap_or_default(),
         failures: read.events.get("failed").copied().unwrap_or_default(),
-        heard: heard(state, visitor).await?,
+        heard: heard(&read.webhooks),
         compared: reconciles.collect(),
     })
 }
 
-async fn heard(state: &AppState, visitor: &Visitor) -> Result<Vec<Heard>, ApiError> {
-    let (store, app) = (&state.store, &visitor.app);
-    let newest = Window::Walk {
-        after: None,
-        size: 1,
-    };
-    let mut all = Vec::new();
-    for provider in provider::names() {
-        let filter = EventFilter {
-            provider: Some(provider),
-            ..EventFilter::default()
-        };
-        let last = events::list(store, app, &filter, &newest).await?.rows.pop();
-        let used: Option<Timestamp> = secrets::list(store, app, provider)
-            .await?
-            .iter()
-            .filter_map(|keyed| keyed.secret.last_used_at)
-            .max();
-        all.push(Heard {
+fn heard(known: &[LastWebhook]) -> Vec<Heard> {
+    let heard = |provider| {
+        let last = known.iter().find(|it| it.provider == provider);
+        Heard {
             provider: provider.to_string(),
-            last: last.map(|event| (When(event.received_at), event.event_type)),
-            secret_used: used.map(When),
-        });
-    }
-    Ok(all)
+            last: last.map(|it| When(it.last_at)),
+            is_silent: last.is_some_and(LastWebhook::is_silent),
+        }
+    };
+    provider::names().map(heard).collect()
 }

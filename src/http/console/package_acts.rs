@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 
 use super::confirm::{self, Confirm};
 use super::form::{Form, missing};
@@ -25,7 +25,7 @@ pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/packages/declare", get(ask_declare).post(declare))
         .route("/packages/remove", get(ask_remove).post(remove))
-        .route("/packages/refresh", post(refresh))
+        .route("/packages/refresh", get(ask_refresh).post(refresh))
 }
 
 const LIST: &str = "/console/packages";
@@ -148,6 +148,20 @@ struct RefreshedPage {
     packages: usize,
     releases: usize,
     failed: Vec<String>,
+}
+
+async fn ask_refresh(visitor: Visitor) -> Result<Response, Refusal> {
+    visitor.admin.require(Role::Admin)?;
+    let act = Confirm {
+        title: "Read the repository again?".to_owned(),
+        meaning: "It is read by itself too, every ten minutes. New versions of packages that releases, plans or \
+                  grants name become releases.",
+        path: format!("{LIST}/refresh"),
+        button: "Read it",
+        back: LIST.to_owned(),
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "packages", act)
 }
 
 async fn refresh(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {

@@ -45,17 +45,13 @@ pub(super) fn notice(done: Option<&str>) -> Option<&'static str> {
 }
 
 async fn pause(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
-    let reason = form.fields.line("reason")?;
-    let order = form.visitor.order(&state);
-    let paused = pauses::pause(&state.store, &order, reason).await;
+    let paused = pauses::pause(&state.store, &form.order(&state)?).await;
     paused.map_err(ApiError::from)?;
     Ok(Redirect::to("/console/overview?done=pause").into_response())
 }
 
 async fn resume(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
-    let reason = form.fields.line("reason")?;
-    let order = form.visitor.order(&state);
-    let resumed = pauses::resume(&state.store, &order, reason).await;
+    let resumed = pauses::resume(&state.store, &form.order(&state)?).await;
     resumed.map_err(ApiError::from)?;
     Ok(Redirect::to("/console/overview?done=resume").into_response())
 }

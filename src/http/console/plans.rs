@@ -4,10 +4,11 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use std::collections::BTreeMap;
 
-use super::form::{Fields, Form};
+use super::confirm::{self, Confirm};
+use super::form::{Form, missing};
 use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
@@ -15,6 +16,7 @@ use super::visitor::Visitor;
 use crate::domain::access::plan::{PackageGrant, Plan, check_plan_id};
 use crate::domain::customer::flag::FlagKind;
 use crate::domain::precondition::Precondition;
+use crate::domain::role::Role;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::flags;
 use crate::pipeline::plans::{self, Shown};
@@ -27,7 +29,7 @@ const MOST: u32 = 1_000;
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/plans", get(list).post(put))
-        .route("/plans/delete", post(delete))
+        .route("/plans/delete", get(ask_delete).post(delete))
 }
 
 #[derive(Template)]
@@ -51,6 +53,7 @@ struct Row {
     counts: bool,
     is_fixed: bool,
     edit: String,
+    delete: String,
 }
 
 impl From<Shown> for Row {
@@ -61,7 +64,8 @@ impl From<Shown> for Row {
             ("provider".to_owned(), plan.provider.to_string()),
             ("price".to_owned(), plan.price_id.clone()),
         ];
-        let edit = crate::http::input::written(&edit);
+        let query = crate::http::input::written(&edit);
+        let query = query.query().unwrap_or_default();
         Self {
             provider: plan.provider.to_string(),
             name: plan.name.unwrap_or_default(),
@@ -70,7 +74,8 @@ impl From<Shown> for Row {
             updates: plan.updates.map(|it| it.to_string()).unwrap_or_default(),
             counts: plan.counts,
             is_fixed: plan.source == PlanSource::Environment,
-            edit: format!("?{}#edit", edit.query().unwrap_or_default()),
+            edit: format!("?{query}#edit"),
+            delete: format!("/console/plans/delete?{query}"),
             price: plan.price_id,
         }
     }
@@ -143,19 +148,21 @@ fn packages_of(text: &str) -> Vec<PackageGrant> {
     lines.map(grant).collect()
 }
 
-fn price_of(fields: &Fields) -> Result<(&'static Spec, String), ApiError> {
-    let spec = fields.parse::<&Spec>("provider")?;
-    let price = fields.need("price")?.to_owned();
+/// The price that a form or a query names.
+fn price_of<'a>(
+    get: impl Fn(&str) -> Option<&'a str>,
+) -> Result<(&'static Spec, String), ApiError> {
+    let provider = get("provider").ok_or_else(|| missing("provider"))?;
+    let spec = provider.parse::<&Spec>();
+    let spec = spec.map_err(|error| ApiError::invalid_field("provider", error.to_string()))?;
+    let price = get("price").ok_or_else(|| missing("price"))?.to_owned();
     check_plan_id(&price).map_err(|error| ApiError::invalid_field("price", error))?;
     Ok((spec, price))
 }
 
-async fn put(
-    State(state): State<AppState>,
-    Form { visitor, fields }: Form,
-) -> Result<Response, Refusal> {
-    let (spec, price) = price_of(&fields)?;
-    let (store, order) = (&state.store, visitor.order(&state));
+async fn put(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
+    let (store, order, fields) = (&state.store, form.order(&state)?, form.fields);
+    let (spec, price) = price_of(|name| fields.get(name))?;
     let known = plans::find(store, &order.app, spec.name, &price).await.ok();
     let updates = fields.get("updates").filter(|text| *text != "forever");
     let updates = updates.map(str::parse).transpose();
@@ -178,12 +185,37 @@ async fn put(
     Ok(Redirect::to(target).into_response())
 }
 
-async fn delete(
+async fn ask_delete(
     State(state): State<AppState>,
-    Form { visitor, fields }: Form,
+    visitor: Visitor,
+    asked: Asked,
 ) -> Result<Response, Refusal> {
-    let (spec, price) = price_of(&fields)?;
-    let order = visitor.order(&state);
+    visitor.admin.require(Role::Admin)?;
+    let (spec, price) = price_of(|name| asked.get(name))?;
+    let found = plans::find(&state.store, &visitor.app, spec.name, &price).await?;
+    let row = Row::from(found);
+    let nothing = || "nothing".to_owned();
+    let gives = Some(row.packages.join(", ")).filter(|text| !text.is_empty());
+    let act = Confirm {
+        title: format!("Delete the plan of {price}?"),
+        meaning: "Who pays this price has nothing by it any more, at once.",
+        facts: vec![
+            ("Provider", row.provider),
+            ("It gives", gives.unwrap_or_else(nothing)),
+        ],
+        path: "/console/plans/delete".to_owned(),
+        hidden: vec![("provider", spec.name.to_string()), ("price", price)],
+        button: "Delete it",
+        is_final: true,
+        back: "/console/plans".to_owned(),
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "plans", act)
+}
+
+async fn delete(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
+    let order = form.order(&state)?;
+    let (spec, price) = price_of(|name| form.fields.get(name))?;
     plans::delete(&state.store, &order, spec.name, &price, &Precondition::None).await?;
     Ok(Redirect::to("/console/plans?done=delete").into_response())
 }

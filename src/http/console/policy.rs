@@ -269,13 +269,10 @@ async fn show(
     Ok(render(&page)?)
 }
 
-async fn apply(
-    State(state): State<AppState>,
-    Form { visitor, fields }: Form,
-) -> Result<Response, Refusal> {
-    let (current, _) = current(&state, &visitor).await?;
-    let wanted = changed(&current, |name| fields.get(name));
-    let order = visitor.order(&state);
+async fn apply(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
+    let order = form.order(&state)?;
+    let (current, _) = current(&state, &form.visitor).await?;
+    let wanted = changed(&current, |name| form.fields.get(name));
     policy::put(&state.store, &order, &wanted, &Precondition::None).await?;
     Ok(Redirect::to("/console/policy?done=put").into_response())
 }

@@ -4,8 +4,9 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 
+use super::confirm::{self, Confirm};
 use super::form::Form;
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};
@@ -14,6 +15,7 @@ use super::visitor::Visitor;
 use super::when::When;
 use super::words::Badge;
 use crate::domain::reconcile::ReconcileStatus;
+use crate::domain::role::Role;
 use crate::http::AppState;
 use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use crate::provider::{self, Spec};
@@ -22,7 +24,7 @@ use crate::store::reconcile::Reconcile;
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/reconciles", get(list).post(order))
-        .route("/reconciles/{id}/cancel", post(cancel))
+        .route("/reconciles/{id}/cancel", get(ask_cancel).post(cancel))
 }
 
 struct Row {
@@ -37,6 +39,8 @@ struct Row {
     gone: u64,
     repaired: u64,
     unmapped: Vec<String>,
+    /// What the key may not read, and what the provider says.
+    not_read: Vec<(&'static str, String)>,
     error: String,
     at: When,
 }
@@ -52,6 +56,7 @@ impl From<Reconcile> for Row {
         };
         let total = it.found.total();
         let unmapped = it.found.unmapped.iter();
+        let not_read = it.found.not_read.iter();
         Self {
             status: Badge::new(status.as_str(), tone),
             is_open: status == ReconcileStatus::Open,
@@ -64,6 +69,9 @@ impl From<Reconcile> for Row {
             gone: it.found.gone,
             repaired: it.found.repaired,
             unmapped: unmapped.map(|price| price.price.clone()).collect(),
+            not_read: not_read
+                .map(|(stage, said)| (stage.as_str(), said.clone()))
+                .collect(),
             error: it.error.map(|error| error.detail).unwrap_or_default(),
             at: When(it.created_at),
         }
@@ -89,31 +97,52 @@ async fn list(
         frame: Frame::new(&visitor, "reconciles", "Reconcile"),
         providers: provider::names().map(|it| it.to_string()).collect(),
         rows: found.rows.into_iter().map(Row::from).collect(),
-        pager: asked.pager(found.total.unwrap_or_default()),
+        pager: asked.pager(found.total.unwrap_or_default())?,
     };
     Ok(render(&page)?)
 }
 
-async fn order(
-    State(state): State<AppState>,
-    Form { visitor, fields }: Form,
-) -> Result<Response, Refusal> {
+async fn order(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
+    let (order, fields) = (form.order(&state)?, &form.fields);
     let wanted = Wanted {
         provider: fields.parse::<&Spec>("provider")?.name,
         since: None,
         dry_run: fields.get("dry_run").is_some(),
     };
-    let order = visitor.order(&state);
     reconcile::order(&state.store, &state.apis, &order, wanted).await?;
     Ok(Redirect::to("/console/reconciles").into_response())
+}
+
+async fn ask_cancel(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    visitor.admin.require(Role::Admin)?;
+    let id = id.parse().map_err(|_| ReconcileError::NotFound)?;
+    let found = reconcile::find(&state.store, &visitor.app, &id).await?;
+    let act = Confirm {
+        title: format!("Stop comparing with {}?", found.provider),
+        meaning: "Nothing more is read. What was repaired stays, and the next comparison reads all that this \
+                  one did not.",
+        facts: vec![
+            ("Status", found.status().to_string()),
+            ("Read", found.found.total().read.to_string()),
+        ],
+        path: format!("/console/reconciles/{id}/cancel"),
+        button: "Stop it",
+        back: "/console/reconciles".to_owned(),
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "reconciles", act)
 }
 
 async fn cancel(
     State(state): State<AppState>,
     Path(id): Path<String>,
-    Form { visitor, .. }: Form,
+    form: Form,
 ) -> Result<Response, Refusal> {
     let id = id.parse().map_err(|_| ReconcileError::NotFound)?;
-    reconcile::cancel(&state.store, &visitor.order(&state), &id).await?;
+    reconcile::cancel(&state.store, &form.order(&state)?, &id).await?;
     Ok(Redirect::to("/console/reconciles").into_response())
 }

@@ -19,7 +19,11 @@ pub(super) enum Refusal {
         path: String,
         /// htmx asked, which would put the page into a part of another.
         is_part: bool,
+        /// A form was sent, of which nothing is done.
+        was_lost: bool,
     },
+    /// Another page.
+    Elsewhere(String),
     /// An error.
     Error(ApiError),
     /// A page of one sentence.
@@ -56,7 +60,12 @@ struct Page {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, detail, code, errors) = match self {
-            Self::SignIn { path, is_part } => return sign_in(&path, is_part),
+            Self::SignIn {
+                path,
+                is_part,
+                was_lost,
+            } => return sign_in(&path, is_part, was_lost),
+            Self::Elsewhere(target) => return Redirect::to(&target).into_response(),
             Self::Plain(status, sentence) => (status, sentence, "", Vec::new()),
             Self::Error(error) => {
                 let (status, detail, code) = (error.status(), error.detail(), error.code());
@@ -89,11 +98,20 @@ fn capitalised(sentence: &str) -> String {
     first.unwrap_or_default() + letters.as_str()
 }
 
-fn sign_in(path: &str, is_part: bool) -> Response {
-    let query = written(&[("next".to_owned(), path.to_owned())]);
-    let target = match path {
-        PLACE => format!("{PLACE}/sign-in"),
-        _ => format!("{PLACE}/sign-in?{}", query.query().unwrap_or_default()),
+fn sign_in(path: &str, is_part: bool, was_lost: bool) -> Response {
+    let mut query = Vec::new();
+    if path != PLACE {
+        query.push(("next".to_owned(), path.to_owned()));
+    }
+    if was_lost {
+        query.push(("lost".to_owned(), "1".to_owned()));
+    }
+    let target = match query.as_slice() {
+        [] => format!("{PLACE}/sign-in"),
+        query => format!(
+            "{PLACE}/sign-in?{}",
+            written(query).query().unwrap_or_default()
+        ),
     };
     if is_part {
         // The part is not swapped; the whole page is loaded again, and leads to the sign-in page.

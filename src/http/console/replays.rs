@@ -4,8 +4,9 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 
+use super::confirm::{self, Confirm};
 use super::event_row::path_of;
 use super::events::{Filled, filter_of};
 use super::form::Form;
@@ -34,7 +35,7 @@ pub(super) fn router() -> Router<AppState> {
         .route("/replays", get(list).post(order))
         .route("/replays/new", get(ask))
         .route("/replays/{id}", get(show))
-        .route("/replays/{id}/cancel", post(cancel))
+        .route("/replays/{id}/cancel", get(ask_cancel).post(cancel))
 }
 
 #[derive(Template)]
@@ -70,10 +71,8 @@ async fn ask(
     Ok(render(&page)?)
 }
 
-async fn order(
-    State(state): State<AppState>,
-    Form { visitor, fields }: Form,
-) -> Result<Response, Refusal> {
+async fn order(State(state): State<AppState>, form: Form) -> Result<Response, Refusal> {
+    let (order, fields) = (form.order(&state)?, &form.fields);
     let filter = filter_of(|name| fields.get(name))?;
     let pace = fields.get("per_second");
     let pace = pace.map(|text| text.parse::<u32>().ok());
@@ -89,7 +88,6 @@ async fn order(
         force: false,
         per_second,
     };
-    let order = visitor.order(&state);
     let replay = bulk_replay::order(&state.store, &order, &filter, how).await?;
     Ok(Redirect::to(&format!("/console/replays/{}", replay.id)).into_response())
 }
@@ -173,7 +171,7 @@ async fn list(
     let page = ListPage {
         frame: Frame::new(&visitor, "events", "Replays"),
         rows: found.rows.into_iter().map(Row::from).collect(),
-        pager: asked.pager(found.total.unwrap_or_default()),
+        pager: asked.pager(found.total.unwrap_or_default())?,
     };
     Ok(render(&page)?)
 }
@@ -214,12 +212,36 @@ async fn show(
     Ok(render(&Page { frame, row, poll })?)
 }
 
+async fn ask_cancel(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    visitor.admin.require(Role::Admin)?;
+    let found = bulk_replay::find(&state.store, &visitor.app, &id_of(&id)?).await?;
+    let row = Row::from(found.ok_or(ReplayError::ReplayNotFound)?);
+    let page = format!("/console/replays/{}", row.id);
+    let act = Confirm {
+        title: "Cancel the replay?".to_owned(),
+        meaning: "What was published goes its way; nothing more is.",
+        facts: vec![
+            ("Filter", row.filter),
+            ("Published", format!("{} of {}", row.published, row.matched)),
+        ],
+        path: format!("{page}/cancel"),
+        button: "Cancel the replay",
+        back: page,
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "events", act)
+}
+
 async fn cancel(
     State(state): State<AppState>,
     Path(id): Path<String>,
-    Form { visitor, .. }: Form,
+    form: Form,
 ) -> Result<Response, Refusal> {
-    let order = visitor.order(&state);
+    let order = form.order(&state)?;
     let (replay, _) = bulk_replay::cancel(&state.store, &order, &id_of(&id)?).await?;
     Ok(Redirect::to(&format!("/console/replays/{}", replay.id)).into_response())
 }

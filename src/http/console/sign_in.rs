@@ -36,10 +36,16 @@ struct Page {
     refused: Option<String>,
 }
 
+/// What is said to whoever sent a form after the session had ended.
+const LOST: &str =
+    "Your session had ended, so nothing of what you sent was done. Sign in, and send it again.";
+
 async fn show(uri: Uri) -> Result<Response, Refusal> {
-    let next = pairs(&uri).into_iter().find(|(name, _)| name == "next");
-    let next = next.map(|(_, path)| path);
-    page(StatusCode::OK, next.as_deref(), None)
+    let asked = pairs(&uri);
+    let next = asked.iter().find(|(name, _)| name == "next");
+    let lost = asked.iter().any(|(name, _)| name == "lost");
+    let lost = lost.then(|| LOST.to_owned());
+    page(StatusCode::OK, next.map(|(_, path)| path.as_str()), lost)
 }
 
 fn page(
@@ -60,7 +66,7 @@ fn page(
 }
 
 /// Reports whether a path is that of a page here. What begins with two slashes is another host.
-fn is_ours(path: &str) -> bool {
+pub(super) fn is_ours(path: &str) -> bool {
     let below = path.strip_prefix(PLACE);
     let is_below = below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
     is_below && path.chars().all(|c| c.is_ascii_graphic() && c != '\\')

@@ -8,13 +8,17 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::post;
+use axum::routing::get;
 
+use super::confirm::{self, Confirm};
 use super::form::Form;
+use super::query::Asked;
 use super::refusal::Refusal;
+use super::visitor::Visitor;
 use crate::domain::id::AppSlug;
+use crate::domain::role::Role;
 use crate::http::client_addr::ClientAddr;
-use crate::http::webhook::{self, Target};
+use crate::http::webhook::{self, Sender, Target};
 use crate::http::{ApiError, AppState};
 use crate::pipeline::events;
 use crate::pipeline::secrets;
@@ -28,16 +32,33 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) fn router() -> Router<AppState> {
-    Router::new().route("/endpoints/test", post(send))
+    Router::new().route("/endpoints/test", get(ask).post(send))
+}
+
+async fn ask(visitor: Visitor, asked: Asked) -> Result<Response, Refusal> {
+    visitor.admin.require(Role::Admin)?;
+    let name = asked.parse::<&Spec>("provider")?.name;
+    let act = Confirm {
+        title: format!("Send a test event of {name}?"),
+        meaning: "It is signed with the newest secret and goes the way of webhooks, to the ledger. Nothing of \
+                  it is applied, and it does not count as a webhook of the provider.",
+        facts: vec![("Goes to", format!("/webhooks/{}/{name}", visitor.app))],
+        path: "/console/endpoints/test".to_owned(),
+        hidden: vec![("provider", name.to_string())],
+        button: "Send it",
+        back: format!("/console/endpoints#{name}"),
+        ..Confirm::default()
+    };
+    confirm::ask(&visitor, "endpoints", act)
 }
 
 async fn send(
     State(state): State<AppState>,
     client: ClientAddr,
-    Form { visitor, fields }: Form,
+    form: Form,
 ) -> Result<Response, Refusal> {
-    let spec = fields.parse::<&Spec>("provider")?;
-    let (app, order) = (&visitor.app, visitor.order(&state));
+    let spec = form.fields.parse::<&Spec>("provider")?;
+    let (app, order) = (&form.visitor.app, form.order(&state)?);
     let now = order.now;
     let known = state.endpoints.secrets(app, spec.name, now);
     let secret = known.ok().and_then(|known| known.into_iter().next_back());
@@ -54,7 +75,8 @@ async fn send(
     let headers = HeaderMap::from_iter([(name, signature)]);
     secrets::note_test(&state.store, &order, spec.name, &id).await?;
     let target = Target::new(app.as_str(), spec.name.as_str());
-    webhook::accept(&state, &target, client.0, headers, Body::from(body)).await?;
+    let sender = (client.0, Sender::Admin);
+    webhook::accept(&state, &target, sender, headers, Body::from(body)).await?;
     wait(&state, app, &id).await?;
     let name = spec.name;
     Ok(Redirect::to(&format!("/console/endpoints?test={id}#{name}")).into_response())

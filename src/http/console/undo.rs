@@ -10,14 +10,6 @@ use super::query::Asked;
 use crate::domain::id::CustomerId;
 use crate::http::input::{pairs_of, written};
 
-/// What leads back.
-pub(super) enum Undo {
-    /// An act of this name, at once.
-    Act(&'static str),
-    /// A page that asks first.
-    Page(String),
-}
-
 /// The page that leads back from an act, and what it has to be told.
 pub(super) struct Back {
     /// Its word.
@@ -75,15 +67,16 @@ pub(super) fn done_to(id: &CustomerId, done: &str, back: Option<Back>) -> Respon
     done_at(&format!("/console/customers/{id}"), done, back)
 }
 
-/// Reads what leads back from what was done to a customer.
-pub(super) fn of(id: &CustomerId, asked: &Asked) -> Option<Undo> {
+/// The page that leads back from what was done to a customer, and asks first.
+pub(super) fn of(id: &CustomerId, asked: &Asked) -> Option<String> {
     let word = asked.get("undo")?;
     if word == "1" {
-        return asked.get("done").and_then(undo_of).map(Undo::Act);
+        let act = asked.get("done").and_then(undo_of)?;
+        return Some(format!("/console/customers/{id}/act/{act}"));
     }
     let (_, path) = PAGES.iter().find(|(known, _)| *known == word)?;
     let query = queried_with(asked);
-    Some(Undo::Page(format!("/console/customers/{id}/{path}{query}")))
+    Some(format!("/console/customers/{id}/{path}{query}"))
 }
 
 /// The query of the page that leads back, written anew.

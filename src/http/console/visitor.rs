@@ -1,11 +1,15 @@
 //! Who looks at a page.
 
 use axum::extract::FromRequestParts;
+use axum::http::header::REFERER;
 use axum::http::request::Parts;
+use axum::http::{Method, Uri};
 use subtle::ConstantTimeEq;
 
+use super::place::PLACE;
 use super::refusal::Refusal;
 use super::session::Session;
+use super::sign_in::is_ours;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
 use crate::http::auth::{self, Admin};
@@ -78,16 +82,30 @@ impl FromRequestParts<AppState> for Visitor {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
-        let path = page_of(parts);
+        // Signing in leads to a page. A form's own address may be none: it leads to where the form was.
+        let was_lost = parts.method == Method::POST;
+        let path = if was_lost {
+            form_of(parts)
+        } else {
+            page_of(parts)
+        };
         let is_part = parts.headers.contains_key("hx-request");
         let session = Session::find(&parts.headers, &state.vault, state.clock.now());
         let Some(session) = session else {
-            return Err(Refusal::SignIn { path, is_part });
+            return Err(Refusal::SignIn {
+                path,
+                is_part,
+                was_lost,
+            });
         };
         // The token of a session that was good may have been revoked since: nobody guesses here, so
         // nothing is counted.
         let Ok(mut admin) = auth::identify(&session.hash, state).await? else {
-            return Err(Refusal::SignIn { path, is_part });
+            return Err(Refusal::SignIn {
+                path,
+                is_part,
+                was_lost,
+            });
         };
         let sees_all_apps = admin.app.is_none();
         let app = admin.app.clone().unwrap_or_else(|| session.app.clone());
@@ -110,6 +128,15 @@ pub(super) fn is_secure(parts: &Parts, state: &AppState) -> bool {
     let first = scheme.and_then(|line| line.split(',').next());
     let is_tls = first.is_some_and(|it| it.trim().eq_ignore_ascii_case("https"));
     is_tls && is_proxy(&parts.extensions, &state.settings.trusted_proxies)
+}
+
+/// The page that a form was on, as the browser says; the console's first page, if it says none.
+fn form_of(parts: &Parts) -> String {
+    let referer = parts.headers.get(REFERER).and_then(|it| it.to_str().ok());
+    let uri = referer.and_then(|text| text.parse::<Uri>().ok());
+    let path = uri.and_then(|uri| uri.path_and_query().map(ToString::to_string));
+    path.filter(|path| is_ours(path))
+        .unwrap_or_else(|| PLACE.to_owned())
 }
 
 /// The whole path: the router that nests these pages takes its own part away.

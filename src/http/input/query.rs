@@ -2,9 +2,12 @@
 
 use axum::extract::Query;
 use axum::http::Uri;
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
+use crate::domain::validate::FieldError;
 use crate::http::error::ApiError;
 use crate::http::field_errors::{FieldErrors, field_error};
 
@@ -114,6 +117,36 @@ pub(in crate::http) fn written(pairs: &[(String, String)]) -> Uri {
     let query: Vec<String> = pairs.iter().map(pair).collect();
     // Letters, digits and escapes are always a valid URI.
     format!("/?{}", query.join("&")).parse().unwrap_or_default()
+}
+
+/// Takes a parameter out of the query, so that handlers know only their own.
+///
+/// # Errors
+/// 422 `query_invalid` if it is there twice.
+pub(in crate::http) fn take_parameter(
+    parts: &mut Parts,
+    name: &str,
+) -> Result<Option<String>, ApiError> {
+    let (mut named, rest): (Vec<_>, Vec<_>) = pairs(&parts.uri)
+        .into_iter()
+        .partition(|(other, _)| other == name);
+    let Some((_, value)) = named.pop() else {
+        return Ok(None);
+    };
+    if !named.is_empty() {
+        let error = FieldError::new(name, "is given twice");
+        return Err(ApiError::invalid_query(vec![error]));
+    }
+    let mut uri = parts.uri.clone().into_parts();
+    let query = written(&rest);
+    let query = query.query().filter(|it| !it.is_empty());
+    let query = query.map_or_else(String::new, |it| format!("?{it}"));
+    let path: PathAndQuery = format!("{}{query}", parts.uri.path())
+        .parse()
+        .map_err(ApiError::internal)?;
+    uri.path_and_query = Some(path);
+    parts.uri = Uri::from_parts(uri).map_err(ApiError::internal)?;
+    Ok(Some(value))
 }
 
 /// A deserializer that learns the names of a type's fields: derived types pass them to it.

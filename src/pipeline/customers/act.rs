@@ -12,7 +12,7 @@ use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::{AdminHold, Customer, Profile};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
-use crate::pipeline::order::{Order, audit_entries};
+use crate::pipeline::order::Order;
 use crate::pipeline::owed_licenses;
 use crate::store::{Granted, StoreError, Tx};
 
@@ -31,9 +31,7 @@ pub(super) async fn act_in(
     let difference = act(&mut working_set)?;
     let has_effect = !working_set.changed.customers.is_empty();
     let made = owed_licenses::save(tx, &order.app, &working_set, order.now).await?;
-    let entries = audit_entries(&order.app, &order.actor, &difference, order.now);
-    let entries = entries.into_iter().map(|entry| order.with_reason(entry));
-    let mut entries: Vec<_> = entries.collect();
+    let mut entries = order.entries(&difference);
     if has_effect && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
         let details = json!({"from": before, "to": hold_of(&working_set, id)});

@@ -285,6 +285,22 @@ pub async fn deliveries(
     Ok(tx.delivery_list(&hook.id, filter, window).await?)
 }
 
+/// Finds a delivery of a hook.
+///
+/// # Errors
+/// When there is no such hook or delivery.
+pub async fn find_delivery(
+    store: &Store,
+    app: &AppSlug,
+    id: &str,
+    delivery: &str,
+) -> Result<HookDelivery, HookError> {
+    let mut tx = store.read().await?;
+    let hook = known(&mut tx, app, id).await?;
+    let delivery = delivery.parse().map_err(|_| HookError::NoDelivery)?;
+    found(&mut tx, &hook, &delivery).await
+}
+
 /// Delivers the same change again, under the same id. One that still waits for a try is tried now
 /// instead, since its copy would come after it, and so is what waits of the same customer before it.
 ///

@@ -133,6 +133,22 @@ pub async fn deactivate(
     })
 }
 
+/// Finds a licence and, if it is still there, its activation of this id.
+///
+/// # Errors
+/// When there is no such licence.
+pub async fn find(
+    store: &Store,
+    app: &AppSlug,
+    license: &LicenseId,
+    id: &ActivationId,
+) -> Result<(OwnedLicense, Option<Activation>), LicenseError> {
+    let mut tx = store.read().await?;
+    let found = known(&mut tx, app, license).await?;
+    let activation = tx.activation_show(license, id).await?;
+    Ok((found, activation))
+}
+
 /// Gives a place of a licence back, by the id of its activation.
 ///
 /// # Errors

@@ -11,7 +11,6 @@ use tracing::warn;
 
 use super::apply::Page;
 use super::step::{Step, StepError};
-use crate::causes::chain;
 use crate::domain::access::plan::may_be_of_feature;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::reconcile::Stage;
@@ -28,8 +27,15 @@ pub(super) async fn look(
     mut it: Reconcile,
 ) -> Result<Option<Reconcile>, StepError> {
     debug_assert_eq!(it.stage, Stage::Features);
-    if it.cursor.is_none() && !is_worth_it(step, &it).await? {
-        return step.end_stage(it).await;
+    if it.cursor.is_none() {
+        match use_of(step, &it).await? {
+            Use::Asked => {}
+            Use::NotNow => return step.end_stage(it).await,
+            Use::None => {
+                it.found.not_read.remove(&Stage::Features);
+                return step.end_stage(it).await;
+            }
+        }
     }
     let livemode = step.api.mode.livemode().unwrap_or(true);
     let mut tx = step.store.read().await?;
@@ -55,11 +61,15 @@ pub(super) async fn look(
             Err(StepError::Api(ApiError::NotFound)) => {}
             // A key that may not read features is of use to who sells by price. The next comparison asks
             // again: the key may have been given the permission.
-            Err(StepError::Api(error @ ApiError::KeyRefused { status: 403, .. })) => {
+            Err(StepError::Api(ApiError::KeyRefused {
+                status: 403,
+                detail,
+            })) => {
                 warn!(
-                    app = %it.app, provider = %it.provider, reconcile.id = %it.id,
-                    error = chain(&error), "the features are not compared: the key may not read them"
+                    app = %it.app, provider = %it.provider, reconcile.id = %it.id, error = detail,
+                    "the features are not compared: the key may not read them"
                 );
+                it.found.not_read.insert(Stage::Features, detail);
                 return step.end_stage(it).await;
             }
             Err(error) => return Err(error),
@@ -67,22 +77,39 @@ pub(super) async fn look(
     }
     if next.is_none() {
         it.found.features_asked_at = it.started_at;
+        it.found.not_read.remove(&Stage::Features);
     }
     let now = step.clock.now();
     let seen = BTreeSet::new();
     step.apply(it, &page, false, next, &seen, now).await
 }
 
-/// True if a plan may be of a feature, and was set since features were last asked for.
-async fn is_worth_it(step: &Step<'_>, it: &Reconcile) -> Result<bool, StepError> {
-    if it.provider != STRIPE.name || it.ordered_since.is_some() {
-        return Ok(false);
+/// Whether it is worth to ask for features.
+enum Use {
+    /// A plan may be of one and was set since they were last asked for, or the key could not read them.
+    Asked,
+    /// What was asked for before still holds, or only a part of everything is compared.
+    NotNow,
+    /// No plan can be of one.
+    None,
+}
+
+async fn use_of(step: &Step<'_>, it: &Reconcile) -> Result<Use, StepError> {
+    if it.provider != STRIPE.name {
+        return Ok(Use::None);
+    }
+    if it.ordered_since.is_some() {
+        return Ok(Use::NotNow);
     }
     let plans = step.store.read().await?.plan_list(&it.app).await?;
+    let mut may_be = plans
+        .iter()
+        .filter(|plan| plan.provider == it.provider && may_be_of_feature(&plan.price_id))
+        .peekable();
+    if may_be.peek().is_none() {
+        return Ok(Use::None);
+    }
     let asked_at = it.found.features_asked_at;
-    Ok(plans.iter().any(|plan| {
-        plan.provider == it.provider
-            && may_be_of_feature(&plan.price_id)
-            && asked_at.is_none_or(|asked| plan.updated_at >= asked)
-    }))
+    let is_new = may_be.any(|plan| asked_at.is_none_or(|asked| plan.updated_at >= asked));
+    Ok(if is_new { Use::Asked } else { Use::NotNow })
 }

@@ -71,10 +71,7 @@ pub async fn order(
         cursor: None,
         step: 0,
         failures: 0,
-        found: Found {
-            features_asked_at: last.and_then(|last| last.found.features_asked_at),
-            ..Found::default()
-        },
+        found: last.map_or_else(Found::default, |last| going_on(last.found)),
         created_at: by.now,
         started_at: None,
         finished_at: None,
@@ -95,6 +92,15 @@ pub async fn order(
     by.audit(&mut tx, None, "reconcile", details).await?;
     tx.commit().await?;
     Ok(reconcile)
+}
+
+/// What of the last comparison's findings still holds before the next has read anything.
+fn going_on(last: Found) -> Found {
+    Found {
+        features_asked_at: last.features_asked_at,
+        not_read: last.not_read,
+        ..Found::default()
+    }
 }
 
 /// Cancels a comparison: nothing more is read. What was repaired stays. Returns it, and false if it

@@ -1,6 +1,6 @@
-//! Every call that changes something leaves an entry in the audit: who, from what, to what, and
-//! no secret. Which calls there are the description of the API says, so that a new one cannot be
-//! forgotten here.
+//! Every call that changes something leaves an entry in the audit: who, from what, to what, and why,
+//! and no secret. Which calls there are the description of the API says, so that a new one cannot
+//! be forgotten here.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tollgate::domain::id::AppSlug;
 use tollgate::store::{AuditFilter, AuditRecord, Window};
 
+use super::reasons::taken;
 use super::rig::{NOW, Rig, id_of};
 use super::tenants::routes;
 use crate::composer::repository::{Repository, Served, Shape};
@@ -70,7 +71,12 @@ impl Walk<'_> {
             path.replace_range(start..=end, value);
         }
         let before = self.entries().await.last().map_or(0, |entry| entry.seq);
-        let body = Some(body).filter(|body| !body.is_null());
+        let mut body = Some(body).filter(|body| !body.is_null());
+        let reason = format!("because of {method} {route}");
+        let taken = taken(method, route);
+        if let Some(taken) = taken {
+            taken.put(&mut path, &mut body, &reason);
+        }
         let answer = self.rig.as_admin(&self.token, method, &path, body).await;
         assert!(answer.status < 300, "{method} {path}: {answer:?}");
         self.made.insert((method.to_owned(), route.to_owned()));
@@ -88,6 +94,9 @@ impl Walk<'_> {
             let tells = entry.details.get("from").is_some()
                 || WITHOUT_FROM.contains(&entry.operation.as_str());
             assert!(tells, "{method} {path}: {entry:?}");
+            let told = entry.details["reason"].as_str();
+            let wanted = taken.is_some().then_some(reason.as_str());
+            assert_eq!(told, wanted, "{method} {path}: {entry:?}");
         }
         answer.body
     }

@@ -141,7 +141,8 @@ async fn a_price_is_mapped_events_replayed_and_a_policy_applied() {
     browser.write("#pace", "1").await;
     browser.press("Replay 3").await;
     browser.sees("of 3 are in the queue").await;
-    browser.press("Stop it").await;
+    browser.press("Stop it…").await;
+    browser.press("Cancel the replay").await;
     browser.sees("canceled").await;
 
     open("/console/policy").await;
@@ -161,7 +162,9 @@ async fn a_price_is_mapped_events_replayed_and_a_policy_applied() {
         browser.press("Add").await;
         browser.sees("Both secrets verify now").await;
     }
-    browser.press("Retire in 24 hours").await;
+    let retire = "document.querySelector('a[href*=\"act/retire\"]').click()";
+    browser.run(retire, json!([])).await;
+    browser.press("Retire it").await;
     browser.sees("retiring").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;

@@ -82,7 +82,7 @@ async fn an_act_shows_its_effect_first_and_is_audited_and_undone(engine: Engine)
         after.contains("asked &#60;b&#62;by&#60;/b&#62; mail"),
         "{after}"
     );
-    assert!(after.contains(">Undo<"), "{after}");
+    assert!(after.contains(">Undo…<"), "{after}");
     let refused = owner.page(&composer).await;
     assert!(
         refused.contains("Your subscription is suspended"),

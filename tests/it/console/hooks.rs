@@ -87,13 +87,17 @@ async fn a_hook_is_made_tried_and_sent_to_again(engine: Engine) {
     );
     assert!(owner.page("/console/hooks").await.contains("failing"));
     says.store(204, Ordering::SeqCst);
-    let tested = owner.post(&format!("{page}/test"), &[]).await;
+    let tested = owner.post(&format!("{page}/act/test"), &[]).await;
     assert_eq!(tested.location(), format!("{page}?done=test"));
     let delivered = until(&owner, &format!("{page}?state=delivered"), "hook.test<br>").await;
-    let (_, rest) = delivered.split_once("name=\"delivery\" value=\"").unwrap();
+    let (_, rest) = delivered.split_once("/act/resend?delivery=").unwrap();
     let delivery = rest.split('"').next().unwrap().to_owned();
+    let asked = owner
+        .page(&format!("{page}/act/resend?delivery={delivery}"))
+        .await;
+    assert!(asked.contains("<dd>hook.test</dd>"), "{asked}");
     let again = owner
-        .post(&format!("{page}/resend"), &[("delivery", &delivery)])
+        .post(&format!("{page}/act/resend"), &[("delivery", &delivery)])
         .await;
     assert_eq!(again.location(), format!("{page}?done=resend"));
     let path = page.replace("/console", "/api/v1/apps/default");
@@ -105,7 +109,7 @@ async fn a_hook_is_made_tried_and_sent_to_again(engine: Engine) {
         .await;
     assert_eq!(twice["data"][0]["change_id"], twice["data"][1]["change_id"]);
     let unknown = owner
-        .post(&format!("{page}/resend"), &[("delivery", "dlv_1")])
+        .post(&format!("{page}/act/resend"), &[("delivery", "dlv_1")])
         .await;
     assert_eq!(unknown.status, 404, "{}", unknown.text);
 
@@ -140,9 +144,9 @@ async fn a_hook_is_disabled_given_another_secret_and_removed(engine: Engine) {
     let shown = owner.page(&page).await;
     assert!(shown.contains("by an admin"), "{shown}");
     assert!(!shown.contains("Send a test"), "{shown}");
-    let refused = owner.post(&format!("{page}/test"), &[]).await;
+    let refused = owner.post(&format!("{page}/act/test"), &[]).await;
     assert_eq!(refused.status, 409, "{}", refused.text);
-    let enabled = owner.post(&format!("{page}/enable"), &[]).await;
+    let enabled = owner.post(&format!("{page}/act/enable"), &[]).await;
     assert_eq!(enabled.location(), format!("{page}?done=enable"));
 
     let rotated = owner.post(&format!("{page}/act/rotate"), &[]).await.page();
@@ -172,16 +176,19 @@ async fn who_may_not_act_on_hooks_sees_no_act(engine: Engine) {
     assert!(!shown.contains("/act/"), "{shown}");
     let shown = admin.page(&page).await;
     assert!(
-        shown.contains("Send a test") && !shown.contains("/act/"),
+        shown.contains("/act/test") && !shown.contains("/act/disable"),
         "{shown}"
     );
-    for act in ["enable", "act/rotate", "act/disable", "act/delete"] {
+    for act in ["enable", "rotate", "disable", "delete"] {
         for visit in [&viewer, &admin] {
-            let answer = visit.post(&format!("{page}/{act}"), &[]).await;
+            let answer = visit.post(&format!("{page}/act/{act}"), &[]).await;
             assert_eq!(answer.status, 403, "{act}: {}", answer.text);
         }
     }
-    assert_eq!(viewer.post(&format!("{page}/test"), &[]).await.status, 403);
+    assert_eq!(
+        viewer.post(&format!("{page}/act/test"), &[]).await.status,
+        403
+    );
     let fields = [("url", url.as_str()), ("body", "full")];
     assert_eq!(admin.post("/console/hooks", &fields).await.status, 403);
     server.stop_and_give_back().await;

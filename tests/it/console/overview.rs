@@ -22,6 +22,7 @@ on_both_stores! {
     a_test_event_goes_the_way_of_webhooks_and_changes_nothing,
     the_time_from_receipt_to_outcome_is_drawn_by_the_hour,
     the_oldest_webhook_without_an_outcome_is_told,
+    the_last_webhook_of_each_endpoint_is_shown_and_a_silence_said,
 }
 
 async fn an_app_is_paused_and_goes_on_by_the_overview(engine: Engine) {
@@ -219,6 +220,77 @@ async fn a_test_event_goes_the_way_of_webhooks_and_changes_nothing(engine: Engin
     server.stop_and_give_back().await;
 }
 
+async fn the_last_webhook_of_each_endpoint_is_shown_and_a_silence_said(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let secret =
+        json!({"secret": "pdl_ntfset_01h5c4qkvr8g0h4j4d4h4j4d4h_abcdefghijklmnopqrstuvwxyz012345"});
+    let secrets = "/api/v1/apps/default/endpoints/paddle/secrets";
+    let (status, made) = server.call("POST", secrets, Some(secret)).await;
+    assert_eq!(status, 201, "{made}");
+    buys(&server, "cus_1", "ann@example.com").await;
+    let owner = Visit::owner(&server).await;
+    let sent = owner
+        .post("/console/endpoints/test", &[("provider", "paddle")])
+        .await;
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    // Receivers write it every ten seconds, and when they stop.
+    let (place, environment) = server.stop_and_keep().await;
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::start_over(environment, place, dir).await;
+    let endpoints = async || {
+        let (status, listed) = server.get("/api/v1/apps/default/endpoints").await;
+        assert_eq!(status, 200, "{listed}");
+        listed["data"].as_array().unwrap().clone()
+    };
+    let listed = endpoints().await;
+    let of = |all: &[serde_json::Value], provider: &str| {
+        let found = all.iter().find(|it| it["provider"] == provider);
+        found.unwrap().clone()
+    };
+    let stripe = of(&listed, "stripe");
+    assert_eq!(stripe["path"], "/webhooks/default/stripe");
+    assert_eq!(stripe["silent"], false, "{stripe}");
+    let at = stripe["last_received_at"].as_str().unwrap().to_owned();
+    // What an admin tried is no webhook of the provider's, nor a use of the secret.
+    let paddle = of(&listed, "paddle");
+    assert_eq!(paddle["last_received_at"], json!(null), "{paddle}");
+    let (_, kept) = server.get(secrets).await;
+    assert_eq!(kept["data"][0]["uses"], 0, "{kept}");
+    let (_, stats) = server.get("/api/v1/stats").await;
+    let webhooks = stats["webhooks"].as_array().unwrap();
+    assert_eq!(webhooks.len(), 1, "{stats}");
+    assert_eq!(webhooks[0]["last_received_at"], at.as_str(), "{stats}");
+    assert_eq!(webhooks[0]["silent"], false, "{stats}");
+
+    let owner = Visit::owner(&server).await;
+    let pages = ["/console/overview", "/console/endpoints"];
+    for path in pages {
+        let page = owner.page(path).await;
+        assert!(page.contains(&at), "{path}: {page}");
+        assert!(!page.contains(">silent<"), "{path}: {page}");
+        let none = page.to_lowercase().matches("no webhook").count();
+        assert!(none >= 1, "{path}: {page}");
+    }
+    // Operators were told that nothing comes any more.
+    let sql = "UPDATE endpoint_receipts SET told_of = last_at";
+    server.place.run(sql, sql).await;
+    assert_eq!(of(&endpoints().await, "stripe")["silent"], true);
+    let (_, stats) = server.get("/api/v1/stats?app=default").await;
+    assert_eq!(stats["webhooks"][0]["silent"], true, "{stats}");
+    for path in pages {
+        let page = owner.page(path).await;
+        assert_eq!(page.matches(">silent<").count(), 1, "{path}: {page}");
+    }
+    // Another app has none of it.
+    let body = json!({"slug": "bare", "name": "Bare"});
+    server.call("POST", "/api/v1/apps", Some(body)).await;
+    let (_, bare) = server.get("/api/v1/apps/bare/endpoints").await;
+    assert_eq!(bare["data"][0]["last_received_at"], json!(null), "{bare}");
+    let (_, stats) = server.get("/api/v1/stats?app=bare").await;
+    assert_eq!(stats["webhooks"], json!([]), "{stats}");
+    server.stop_and_give_back().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_pauses_tests_and_resumes_in_a_browser() {
     let server = TestServer::start(Engine::Sqlite).await;
@@ -259,7 +331,9 @@ async fn an_admin_pauses_tests_and_resumes_in_a_browser() {
     browser
         .open(&format!("{}/console/endpoints", server.base))
         .await;
-    browser.press("Send a test event").await;
+    browser.press("Send a test event…").await;
+    browser.write("#reason", "a new address").await;
+    browser.press("Send it").await;
     browser.sees("The test event arrived").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;

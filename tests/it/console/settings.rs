@@ -74,7 +74,7 @@ async fn a_secret_is_rotated_with_two_in_use(engine: Engine) {
     let oldest = secrets["data"].as_array().unwrap().last().unwrap();
     let id = oldest["id"].as_str().unwrap();
     let fields = [("provider", "stripe"), ("id", id)];
-    let retired = owner.post("/console/endpoints/retire", &fields).await;
+    let retired = owner.post("/console/endpoints/act/retire", &fields).await;
     assert_eq!(
         retired.location(),
         "/console/endpoints?done=retire",
@@ -83,7 +83,7 @@ async fn a_secret_is_rotated_with_two_in_use(engine: Engine) {
     );
     let page = owner.page("/console/endpoints").await;
     assert!(page.contains("badge warn\">retiring<"), "{page}");
-    let removed = owner.post("/console/endpoints/remove", &fields).await;
+    let removed = owner.post("/console/endpoints/act/remove", &fields).await;
     assert_eq!(
         removed.location(),
         "/console/endpoints?done=remove",

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::rig::Rig;
 use crate::support::environment;
-use crate::support::fake_api::{KEY, List};
+use crate::support::fake_api::{Fault, KEY, List};
 use crate::support::program::{err, out, tollgate};
 use crate::support::stores::Engine;
 
@@ -86,6 +86,36 @@ async fn the_first_import_ends_with_what_is_left_to_do() {
         text.contains("1 subscription is kept here and not listed by stripe: sub_1"),
         "{text}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_key_may_not_read_is_said() {
+    let seller = Seller::start().await;
+    seller.rig.sell(1);
+    let mut environment = seller.environment();
+    let plans = json!({"module-1": ["acme/ui"]}).to_string();
+    environment.insert("STRIPE_PRICE_MAPPING".into(), plans.into());
+    let run = async || {
+        let output = tollgate(&["reconcile", "stripe"], environment.clone()).await;
+        (
+            output.status.code(),
+            format!("{}{}", out(&output), err(&output)),
+        )
+    };
+    // Six lists are read before.
+    seller.rig.api.fail(6, Fault::Status(403, None));
+    let (code, text) = run().await;
+    assert_eq!(code, Some(0), "{text}");
+    let said = "features       not compared: the API key may not read them (fault)";
+    assert!(text.contains(said), "{text}");
+
+    seller.rig.api.fail(6, Fault::Status(403, None));
+    let (_, text) = run().await;
+    assert!(text.contains("nothing differs in what was read"), "{text}");
+
+    let (_, text) = run().await;
+    assert!(!text.contains("not compared"), "{text}");
+    assert!(text.contains("nothing differs\n"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,11 @@ use tollgate::clock::{Clock, SystemClock};
 use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::reconcile::{ReconcileStatus, Stage};
+use tollgate::pipeline::reconcile::{self, Wanted};
 use tollgate::provider::STRIPE;
 use tollgate::store::{PlanSource, StoredPlan};
 
-use super::rig::Rig;
+use super::rig::{Rig, run};
 use crate::support::fake_api::{Fault, List};
 use crate::support::stores::{Engine, on_both_stores};
 
@@ -135,15 +136,48 @@ async fn a_key_that_may_not_read_features_compares_the_rest(engine: Engine) {
         ended.error
     );
     assert_eq!(ended.found.kinds[&Stage::Subscriptions].missing, 2);
+    let not_read = [(Stage::Features, "fault".to_owned())].into();
+    assert_eq!(ended.found.not_read, not_read);
+    // The database keeps it.
+    let id = ended.id.clone();
+    let app = AppSlug::default_app();
+    let kept = reconcile::find(rig.store(), &app, &id).await.unwrap();
+    assert_eq!(kept.found.not_read, not_read);
+    // Who compares only what is new does not ask, and is told that it is still not read.
+    let wanted = Wanted {
+        provider: STRIPE.name,
+        since: Some(SystemClock.now()),
+        dry_run: false,
+    };
+    let part = run(rig.store(), &rig.apis, &app, wanted).await;
+    assert_eq!(rig.asked_for_features(), 1);
+    assert_eq!(part.found.not_read, not_read);
     // It was given the permission meanwhile.
     rig.entitle("cus_0", 1);
     rig.entitle("cus_1", 1);
-    rig.reconcile().await;
+    let read = rig.reconcile().await;
+    assert!(read.found.not_read.is_empty(), "{:?}", read.found);
     assert_eq!(rig.holders("module-1").await, 2);
+}
+
+async fn what_was_not_read_is_forgotten_where_nothing_needs_it(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    rig.sell(1);
+    rig.plan("module-1").await;
+    rig.api.fail(6, Fault::Status(403, None));
+    let ended = rig.reconcile().await;
+    assert!(!ended.found.not_read.is_empty(), "{:?}", ended.found);
+    let mut tx = rig.store().begin().await.unwrap();
+    let app = AppSlug::default_app();
+    tx.plan_delete(&app, STRIPE.name, "module-1").await.unwrap();
+    tx.commit().await.unwrap();
+    let next = rig.reconcile().await;
+    assert!(next.found.not_read.is_empty(), "{:?}", next.found);
 }
 
 on_both_stores! {
     who_moves_here_and_sells_by_features_has_nothing_left_to_do,
     prices_with_plans_need_no_question_about_features,
     a_key_that_may_not_read_features_compares_the_rest,
+    what_was_not_read_is_forgotten_where_nothing_needs_it,
 }

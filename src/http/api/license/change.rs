@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::validate;
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::precondition::Tagged;
+use crate::http::reason::Reasoned;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::licenses::change::{self, LicenseChange, Renewal};
 use crate::pipeline::order::Order;
@@ -38,6 +39,9 @@ pub(in crate::http) struct LicenseChangeBody {
     #[schema(value_type = Option<Object>)]
     metadata: Given<Value>,
 }
+
+/// The same, and why.
+pub(in crate::http) type LicenseChangeWithReason = Reasoned<LicenseChangeBody>;
 
 impl LicenseChangeBody {
     fn check(self, now: Timestamp) -> Result<LicenseChange, ApiError> {
@@ -73,6 +77,9 @@ pub(in crate::http) struct RenewalBody {
     #[schema(minimum = 1, maximum = 36_500, examples(365))]
     days: Option<u32>,
 }
+
+/// The same, and why.
+pub(in crate::http) type RenewalWithReason = Reasoned<RenewalBody>;
 
 impl RenewalBody {
     fn check(self, now: Timestamp) -> Result<Renewal, ApiError> {

@@ -12,6 +12,7 @@ use crate::domain::id::CustomerId;
 use crate::domain::validate;
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::precondition::Tagged;
+use crate::http::reason::Reasoned;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::customers::FindError;
 use crate::pipeline::licenses::issue::{self, LicenseOrder};
@@ -38,6 +39,9 @@ pub(in crate::http) struct LicenseBody {
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
 }
+
+/// The same, and why.
+pub(in crate::http) type LicenseWithReason = Reasoned<LicenseBody>;
 
 impl LicenseBody {
     /// Reads the order. The customer is looked up only when something else is wrong, so that the

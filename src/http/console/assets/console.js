@@ -47,6 +47,18 @@ document.addEventListener('click', (event) => {
   }
 });
 
+// A form that changes something is sent once, however often its button is pressed. Who comes back to the
+// page may send it again.
+const sent = new WeakSet();
+document.addEventListener('submit', (event) => {
+  if (event.target.method !== 'post') return;
+  if (sent.has(event.target)) event.preventDefault();
+  sent.add(event.target);
+});
+window.addEventListener('pageshow', (event) => {
+  if (event.persisted) document.querySelectorAll('form').forEach((form) => sent.delete(form));
+});
+
 // The search field, from anywhere but a field.
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
