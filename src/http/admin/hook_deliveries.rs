@@ -12,7 +12,7 @@ use crate::domain::hook::DeliveryState;
 use crate::domain::time::Timestamp;
 use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
-use crate::http::api::{order_in, time, visible_slug};
+use crate::http::api::{order_in, time, visible_app};
 use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
@@ -117,7 +117,7 @@ async fn deliveries(
     ValidPath((slug, id)): ValidPath<(String, String)>,
     Listing { paging, filter }: Listing<DeliveryQuery>,
 ) -> Result<Json<List<DeliveryView>>, ApiError> {
-    let app = visible_slug(&admin, &slug)?;
+    let app = visible_app(&state, &admin, &slug).await?.slug;
     let part = hooks::deliveries(&state.store, &app, &id, &filter, &paging.window).await?;
     paging.answer(list::map(part, DeliveryView::from))
 }
@@ -141,7 +141,11 @@ async fn resend(
     ValidPath((slug, id, delivery)): ValidPath<(String, String, String)>,
     _body: Option<ValidJson<EmptyBody>>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    );
     let again = hooks::resend(&state.store, &order, &id, &delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(again.into())))
 }
@@ -162,7 +166,11 @@ async fn test(
     ValidPath((slug, id)): ValidPath<(String, String)>,
     _body: Option<ValidJson<EmptyBody>>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    );
     let delivery = hooks::test(&state.store, &order, &id).await?;
     Ok((StatusCode::ACCEPTED, Json(delivery.into())))
 }
