@@ -32,6 +32,7 @@ mod domain_explain;
 #[path = "../../benches/faults/rig/mod.rs"]
 mod fault_rig;
 mod faults;
+mod first_run;
 mod flow;
 mod fuzz;
 mod generated_client;
