@@ -72,5 +72,6 @@ mod statements;
 mod store;
 mod support;
 mod timers;
+mod tls_front;
 mod traps;
 mod upgrade;
