@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// The folder or its lock file could not be made, opened or locked.
-    #[error("{what} failed")]
+    #[error(
+        "{what} failed; the folder of the embedded store (TOLLGATE_DATA_DIR, or that of DATABASE_URL) \
+         has to be one in which the user of this process may write"
+    )]
     Io {
         /// The operation, with its path.
         what: String,

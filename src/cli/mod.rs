@@ -21,6 +21,7 @@ mod replays;
 mod rotate_key;
 mod sample;
 mod serve;
+mod server_url;
 mod shell;
 mod simulate;
 mod stop;

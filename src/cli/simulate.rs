@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::CliError;
+use super::server_url::server_url;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Source};
 use crate::domain::time::{TimeError, Timestamp};
@@ -50,10 +51,10 @@ pub(super) struct SimulateArgs {
         value_parser = clap::value_parser!(u16).range(1..=1_000))]
     connections: u16,
     /// Base URL of the server that receives the webhooks, such as `http://127.0.0.1:8080`.
-    #[arg(long)]
+    #[arg(long, value_parser = server_url)]
     url: Option<String>,
     /// Base URL of the admin API, if another process serves it. Default: that of `--url`.
-    #[arg(long, value_name = "URL", requires = "url")]
+    #[arg(long, value_name = "URL", requires = "url", value_parser = server_url)]
     api_url: Option<String>,
     /// An owner's token for all apps. Default: `ADMIN_TOKEN` of the settings.
     #[arg(long, requires = "url")]

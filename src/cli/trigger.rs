@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::sample::{Sample, assignment};
+use super::server_url::server_url;
 use crate::client::{RequestError, client};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Source};
@@ -31,8 +32,8 @@ pub(super) struct TriggerArgs {
     #[arg(long, requires = "list")]
     json: bool,
     /// URL to post it to: of a webhook, or of a server, whose webhooks of the app `default` are
-    /// meant. Default: the server at `TOLLGATE_LISTEN`.
-    #[arg(long)]
+    /// meant; `http://` may be left out. Default: the server at `TOLLGATE_LISTEN`.
+    #[arg(long, value_parser = server_url)]
     url: Option<String>,
     /// Changes a value that the sample has; the value is JSON or else text, as in
     /// `data.object.status=past_due`. May be repeated.

@@ -58,7 +58,7 @@ const API_BASE: &str = "an http:// or https:// address without user, query and f
 pub(super) const LISTEN: Setting = Setting::plain(
     "TOLLGATE_LISTEN",
     Shape::Scalar,
-    "an IP address and a port, such as 127.0.0.1:8080",
+    "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080",
 );
 pub(super) const OPS_LISTEN: Setting = Setting::plain(
     "TOLLGATE_OPS_LISTEN",

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -32,6 +33,9 @@ impl ClientAddr {
         for line in lines.iter().rev() {
             for entry in line.as_bytes().rsplit(|&byte| byte == b',') {
                 if !is_trusted(client) {
+                    if client == peer.to_canonical() {
+                        tell_unnamed(client);
+                    }
                     return Self(client);
                 }
                 // Something that is not an address ends the search at the proxy that passed it on.
@@ -42,6 +46,24 @@ impl ClientAddr {
             }
         }
         Self(client)
+    }
+}
+
+/// Tells once that a proxy which is not named stands before this server: all who come through it are
+/// counted as one, and one of them can use up what each has. Only of addresses that are not public,
+/// because anybody can send the header.
+fn tell_unnamed(peer: IpAddr) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let is_near = match peer {
+        IpAddr::V4(it) => it.is_loopback() || it.is_private() || it.is_link_local(),
+        IpAddr::V6(it) => it.is_loopback() || it.is_unique_local() || it.is_unicast_link_local(),
+    };
+    if is_near && !TOLD.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            proxy.address = %peer,
+            "X-Forwarded-For comes from a proxy that TOLLGATE_TRUSTED_PROXIES does not name: whoever \
+             comes through it counts as this one address"
+        );
     }
 }
 

@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::AppState;
-use super::api::problem::app_not_found;
+use super::api::problem::{app_not_found, named_app_not_found, of_named_app};
 use super::error::ApiError;
 use super::input::{pairs, take_parameter};
 use crate::domain::id::AppSlug;
@@ -47,9 +47,10 @@ pub(super) async fn bind(
     let slug: AppSlug = named.parse().map_err(|_| app_not_found())?;
     match bound_to {
         Some(own) if *own == slug => Ok(()),
-        Some(_) => Err(app_not_found()),
+        Some(_) => Err(named_app_not_found(&slug)),
         None => {
-            apps::find(&state.store, &slug).await?;
+            let found = apps::find(&state.store, &slug).await;
+            found.map_err(|error| of_named_app(error, &slug))?;
             *bound_to = Some(slug);
             Ok(())
         }

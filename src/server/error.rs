@@ -1,5 +1,6 @@
 //! Reasons why a server did not start.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::data_dir::DataDirError;
@@ -16,6 +17,17 @@ pub enum StartError {
     Io {
         /// The operation, with the address.
         what: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An address could not be listened on.
+    #[error("listening on {address} failed; {right}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What would be right, with the setting.
+        right: String,
         /// Why it failed.
         #[source]
         source: std::io::Error,
@@ -53,6 +65,19 @@ pub enum StartError {
          TOLLGATE_DATA_DIR or DATABASE_URL as there; `tollgate serve` makes one", .0.display()
     )]
     NoStore(PathBuf),
+    /// Whether there is an embedded store cannot be seen.
+    #[error(
+        "whether there is a store at {} cannot be seen: run this as the user of `serve`, with its \
+         TOLLGATE_DATA_DIR or DATABASE_URL",
+        path.display()
+    )]
+    StoreHidden {
+        /// Where it would be.
+        path: PathBuf,
+        /// Why it cannot be seen.
+        #[source]
+        source: std::io::Error,
+    },
     /// The key for webhook secrets cannot be used.
     #[error("the key for webhook secrets cannot be used")]
     Vault(#[from] VaultError),

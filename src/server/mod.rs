@@ -8,6 +8,7 @@ mod apis;
 pub(crate) mod embedded;
 mod endpoint_secrets;
 mod error;
+mod listening;
 mod open;
 mod queue;
 mod repositories;
@@ -357,22 +358,17 @@ async fn listen(
     tasks: &TaskTracker,
 ) -> Result<(SocketAddr, Option<SocketAddr>), StartError> {
     let limits = state.settings.limits;
-    let bind = async |address: SocketAddr| {
-        let what = StartError::io(format!("listening on {address}"));
-        TcpListener::bind(address).await.map_err(what)
-    };
     let address_of = |listener: &TcpListener| {
         let what = StartError::io("asking for the address".to_owned());
         listener.local_addr().map_err(what)
     };
-    let listener = bind(config.http.listen).await?;
+    let listener = listening::main(config).await?;
     let address = address_of(&listener)?;
     let mut ops_address = None;
     let trusted = config.http.trusted_proxies.clone();
-    let router = match config.http.ops_listen {
+    let router = match listening::ops(config).await? {
         None => http::router(state.clone()),
         Some(ops) => {
-            let ops = bind(ops).await?;
             ops_address = Some(address_of(&ops)?);
             let router = http::ops_router(state.clone());
             let proxies = trusted.clone();

@@ -25,14 +25,21 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
 /// folder, must not make an empty store there and say that nothing is in it.
 ///
 /// # Errors
-/// [`StartError::NoStore`], and see [`StartError`].
+/// [`StartError::NoStore`], [`StartError::StoreHidden`], and see [`StartError`].
 pub async fn find_store(config: &Config) -> Result<Store, StartError> {
     let store = match &config.store.database {
-        Database::Sqlite(path) if !path.exists() => {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            return Err(StartError::NoStore(path));
+        Database::Sqlite(path) => {
+            let absolute = || std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            match path.try_exists() {
+                Ok(true) => Store::open_sqlite(path).await?,
+                Ok(false) => return Err(StartError::NoStore(absolute())),
+                // The folder is private to its owner: to anybody else it looks empty.
+                Err(source) => {
+                    let path = absolute();
+                    return Err(StartError::StoreHidden { path, source });
+                }
+            }
         }
-        Database::Sqlite(path) => Store::open_sqlite(path).await?,
         Database::Postgres(url) => Store::open_postgres(url)?,
     };
     checked(of_settings(store, config)).await

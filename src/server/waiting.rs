@@ -3,11 +3,13 @@
 //! A process that is alive and not ready is left alone by its orchestrator, and a provider that gets
 //! 503 sends its webhook again; one that does not listen is restarted, and looks like a wrong address.
 
-use tokio::net::TcpListener;
+use std::iter;
+
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::StartError;
+use super::listening;
 use crate::config::Config;
 use crate::http::{self, Limits};
 
@@ -27,10 +29,8 @@ impl Waiting {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let addresses = [Some(config.http.listen), config.http.ops_listen];
-        for address in addresses.into_iter().flatten() {
-            let what = StartError::io(format!("listening on {address}"));
-            let listener = TcpListener::bind(address).await.map_err(what)?;
+        let main = listening::main(config).await?;
+        for listener in iter::once(main).chain(listening::ops(config).await?) {
             waiting.tasks.spawn(http::serve(
                 listener,
                 http::waiting_router(),

@@ -351,9 +351,37 @@ async fn every_wrong_line_is_named_and_nothing_is_changed(engine: Engine) {
     server.stop().await;
 }
 
+async fn a_separator_said_in_front_is_taken_and_its_line_passed_over(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    // The header alone would be taken for one with commas.
+    for (first, table) in [
+        ("sep=;", "email;name\r\na@example.com;A\r\nb;B\r\n"),
+        (
+            "\u{feff}SEP=|",
+            "email|name\r\na@example.com|A, of B\r\nb|B\r\n",
+        ),
+        ("\"sep=\t\"", "email\tname\na@example.com\tA; or B\nb\tB\n"),
+    ] {
+        let table = format!("{first}\r\n{table}");
+        let (output, text) = import(&server, table.as_bytes(), &["--dry-run"]).await;
+        assert!(!output.status.success(), "{first}: {text}");
+        let line = "line 4, email: must be an e-mail address";
+        assert!(text.contains(line), "{first}: {text}");
+        let right = table.replace("\nb", "\nb@example.com");
+        let (output, text) = import(&server, right.as_bytes(), &["--dry-run"]).await;
+        assert!(output.status.success(), "{first}: {text}");
+        assert!(text.contains("customers  2 new"), "{first}: {text}");
+    }
+    let table = b"sep=;\nemail,name\na@example.com,A\n";
+    let (output, text) = import(&server, table, &["--dry-run", "--delimiter", ","]).await;
+    assert!(output.status.success(), "what is asked for counts: {text}");
+    server.stop().await;
+}
+
 async fn files_that_are_no_tables_are_refused_by_reason(engine: Engine) {
     let server = TestServer::start(engine).await;
-    let endless = format!("email\n\"{}", "x".repeat(200_000));
+    let endless = format!("email\n\"{}", "x".repeat(1_200_000));
+    let named = format!("email,name\na@example.com,{}\n", "x".repeat(100_000));
     for (table, reason) in [
         (&b""[..], "the file is empty"),
         (
@@ -374,7 +402,21 @@ async fn files_that_are_no_tables_are_refused_by_reason(engine: Engine) {
             "neither a column `email` nor `external_id`",
         ),
         (b"\xff\xfee\0m\0", "UTF-16"),
-        (endless.as_bytes(), "line 2 has more than 65536 bytes"),
+        (endless.as_bytes(), "line 2 has more than 1048576 bytes"),
+        (
+            named.as_bytes(),
+            "line 2, name: must be at most 255 bytes long",
+        ),
+        (
+            b"external_id,n\xe4me\nx,y\n",
+            "the name of column 2 in the first line is not UTF-8",
+        ),
+        (
+            b"sep=;\nemail;name\na@example.com;\xe4\n",
+            "line 3, name: is not UTF-8",
+        ),
+        (b"sep=;\n", "the file is empty"),
+        (b"PK\x03\x04\x14\0\x06\0", "a spreadsheet's own format"),
         (
             b"email,name\na@example.com,\"A\nB\"\nb@example.com,\"cut\nof",
             "ends inside the quotation marks of the line that begins at line 4",
@@ -469,6 +511,7 @@ on_both_stores!(
     a_table_is_taken_over_and_its_tokens_open,
     every_wrong_line_is_named_and_nothing_is_changed,
     files_that_are_no_tables_are_refused_by_reason,
+    a_separator_said_in_front_is_taken_and_its_line_passed_over,
     ten_thousand_lines_come_in_and_stay_the_same,
     an_import_that_is_run_again_brings_no_token_back,
     ids_that_customers_lack_are_taken_from_the_table,

@@ -32,6 +32,7 @@ mod domain_explain;
 #[path = "../../benches/faults/rig/mod.rs"]
 mod fault_rig;
 mod faults;
+mod first_run;
 mod flow;
 mod fuzz;
 mod generated_client;
@@ -71,5 +72,6 @@ mod statements;
 mod store;
 mod support;
 mod timers;
+mod tls_front;
 mod traps;
 mod upgrade;

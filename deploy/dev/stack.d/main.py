@@ -15,6 +15,7 @@ from pathlib import Path
 
 import compose
 import faults
+import small
 from cluster import Cluster
 from compose import Wrong
 from traffic import Connection, Traffic, verdict
@@ -153,6 +154,7 @@ def main():
     parser.add_argument("--image", type=Path, help="the unpacked image: what runs is the program in it")
     parser.add_argument("--faults", action="store_true", help="the faults of a cluster of three brokers")
     parser.add_argument("--rate", type=int, default=100, help="webhooks a second during a fault")
+    parser.add_argument("--memory", type=small.size, metavar="150MB", help="what each broker may use, at least 150MB")
     parser.add_argument("names", nargs="*", help="of faults, all without any")
     arguments = parser.parse_args()
     folder, status, cluster = arguments.folder, 1, None
@@ -165,14 +167,21 @@ def main():
         mapping = json.dumps({"price_basic": ["acme/forms"]})
         environment = os.environ | {"STRIPE_PRICE_MAPPING": mapping}
         services, secrets = compose.load(folder / "compose/compose.yaml", environment)
+        if arguments.memory:
+            small.prepare(folder, services, arguments.memory)
         (folder / "run").mkdir()
         cluster = Cluster(services, secrets, folder / "run", arguments.tollgate, arguments.image)
+        watch = small.Watch(cluster)
         begun = time.monotonic()
         cluster.up()
         print(f"up after {time.monotonic() - begun:.0f} s: {', '.join(sorted(cluster.machines))}", flush=True)
         stack = Stack(cluster, secrets)
-        print("\n".join(smoke(stack)), flush=True)
+        print("\n".join([*smoke(stack), watch.told()]), flush=True)
         right = faults.run(stack, arguments.names, arguments.rate) if arguments.faults else True
+        print(watch.told())
+        if arguments.memory and not watch.within(arguments.memory):
+            print(f"a broker used more than {arguments.memory // small.MEGABYTE} MB")
+            right = False
         for problem in cluster.down():
             print(problem)
             right = False

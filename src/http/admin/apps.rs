@@ -26,7 +26,7 @@ use crate::domain::span::Span;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::pause::PauseView;
-use crate::http::api::{order_in, visible_slug};
+use crate::http::api::{order_in, visible_app};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
@@ -153,7 +153,7 @@ async fn show(
     admin: Admin,
     ValidPath(slug): ValidPath<String>,
 ) -> Result<Json<AppView>, ApiError> {
-    let slug = visible_slug(&admin, &slug)?;
+    let slug = visible_app(&state, &admin, &slug).await?.slug;
     let shown = apps::show(&state.store, &slug).await?;
     Ok(Json(AppView::new(shown, &state)))
 }
@@ -348,7 +348,12 @@ async fn change(
     let refetch = body.refetch;
     let refetch = refetch.map(|it| it.and_then(|word| refetch_of(&word, &mut field_errors)));
     let name = field_errors.finish(name)?;
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?).because(reason);
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    )
+    .because(reason);
     let change = AppChange {
         name,
         settings: SettingsChange {
@@ -379,7 +384,11 @@ async fn delete(
     ValidPath(slug): ValidPath<String>,
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    );
     apps::delete(&state.store, &order).await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use crate::domain::hook::DeliveryState;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
-use crate::http::api::{order_in, time, visible_slug};
+use crate::http::api::{order_in, time, visible_app};
 use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::reason::ReasonBody;
@@ -117,7 +117,7 @@ async fn deliveries(
     ValidPath((slug, id)): ValidPath<(String, String)>,
     Listing { paging, filter }: Listing<DeliveryQuery>,
 ) -> Result<Json<List<DeliveryView>>, ApiError> {
-    let app = visible_slug(&admin, &slug)?;
+    let app = visible_app(&state, &admin, &slug).await?.slug;
     let part = hooks::deliveries(&state.store, &app, &id, &filter, &paging.window).await?;
     paging.answer(list::map(part, DeliveryView::from))
 }
@@ -141,8 +141,12 @@ async fn resend(
     ValidPath((slug, id, delivery)): ValidPath<(String, String, String)>,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
-    let order =
-        order_in(&admin, &state, visible_slug(&admin, &slug)?).because(ReasonBody::of(body));
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    )
+    .because(ReasonBody::of(body));
     let again = hooks::resend(&state.store, &order, &id, &delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(again.into())))
 }
@@ -163,8 +167,12 @@ async fn test(
     ValidPath((slug, id)): ValidPath<(String, String)>,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
-    let order =
-        order_in(&admin, &state, visible_slug(&admin, &slug)?).because(ReasonBody::of(body));
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    )
+    .because(ReasonBody::of(body));
     let delivery = hooks::test(&state.store, &order, &id).await?;
     Ok((StatusCode::ACCEPTED, Json(delivery.into())))
 }

@@ -17,7 +17,7 @@ use crate::domain::hook::{DisabledBecause, HookBody, HookStatus, MAX_KINDS};
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
-use crate::http::api::{order_in, problem, time, visible_slug};
+use crate::http::api::{order_in, problem, time, visible_app};
 use crate::http::field_errors::{FieldErrors, checked, word_of};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
@@ -143,7 +143,7 @@ async fn list(
     ValidPath(slug): ValidPath<String>,
     paging: Paging,
 ) -> Result<Json<List<HookView>>, ApiError> {
-    let app = visible_slug(&admin, &slug)?;
+    let app = visible_app(&state, &admin, &slug).await?.slug;
     let all = hooks::list(&state.store, &app).await?;
     let position = |it: &Hook| std::cmp::Reverse(it.id.clone());
     paging.cut(all, position, HookView::from)
@@ -160,7 +160,7 @@ async fn show(
     admin: Admin,
     ValidPath((slug, id)): ValidPath<(String, String)>,
 ) -> Result<Json<HookView>, ApiError> {
-    let app = visible_slug(&admin, &slug)?;
+    let app = visible_app(&state, &admin, &slug).await?.slug;
     let hook = hooks::find(&state.store, &app, &id).await?;
     Ok(Json(hook.into()))
 }
@@ -236,7 +236,12 @@ async fn create(
     let description = body.description.as_deref().map(validate::line).transpose();
     let description = field_errors.note(checked("description", description));
     let url = field_errors.finish(url)?;
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?).because(reason);
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    )
+    .because(reason);
     let new = NewHook {
         url,
         kinds,
@@ -308,7 +313,12 @@ async fn change(
         .map(|it| it.map(|text| validate::line(&text)).transpose());
     let description = field_errors.note(checked("description", description.transpose()));
     field_errors.into_result()?;
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?).because(reason);
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    )
+    .because(reason);
     let wanted = HookChange {
         url: url.flatten(),
         kinds,
@@ -333,7 +343,11 @@ async fn remove(
     ValidPath((slug, id)): ValidPath<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    );
     hooks::remove(&state.store, &order, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -376,7 +390,12 @@ async fn rotate(
         field_errors.add("overlap_seconds", message);
         return Err(ApiError::invalid(field_errors.into_errors()));
     }
-    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?).because(reason);
+    let order = order_in(
+        &admin,
+        &state,
+        visible_app(&state, &admin, &slug).await?.slug,
+    )
+    .because(reason);
     let overlap = Duration::from_secs(overlap);
     let made = hooks::rotate_secret(&state.store, &state.vault, &order, &id, overlap).await?;
     Ok(Json(made.into()))

@@ -18,7 +18,7 @@ use crate::domain::pasted_secret::{self, SecretUse};
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
-use crate::http::api::{order_in, problem, time, visible_app, visible_slug};
+use crate::http::api::{order_in, problem, time, visible_app};
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
@@ -47,10 +47,10 @@ pub(super) async fn visible_endpoint(
     slug: &str,
     provider: &str,
 ) -> Result<(AppSlug, Provider), ApiError> {
+    let app = visible_app(state, admin, slug).await?.slug;
     if let Ok(spec) = provider.parse::<&Spec>() {
-        return Ok((visible_slug(admin, slug)?, spec.name));
+        return Ok((app, spec.name));
     }
-    visible_app(state, admin, slug).await?;
     let detail = "there is no such provider";
     Err(ApiError::not_found("endpoint_not_found", detail))
 }

@@ -41,24 +41,18 @@ pub(super) fn customer_id(text: &str) -> Result<CustomerId, ApiError> {
     text.parse().map_err(|_| problem::customer_not_found())
 }
 
-/// The slug of a path, if the token may see an app of this slug.
-pub(super) fn visible_slug(admin: &Admin, slug: &str) -> Result<AppSlug, ApiError> {
-    let slug: AppSlug = slug.parse().map_err(|_| problem::app_not_found())?;
-    if admin.may_see(&slug) {
-        Ok(slug)
-    } else {
-        Err(problem::app_not_found())
-    }
-}
-
-/// The app of a path, if the token may see it.
+/// The app of a path, if there is one and the token may see it.
 pub(super) async fn visible_app(
     state: &AppState,
     admin: &Admin,
     slug: &str,
 ) -> Result<App, ApiError> {
-    let slug = visible_slug(admin, slug)?;
-    Ok(apps::find(&state.store, &slug).await?)
+    let slug: AppSlug = slug.parse().map_err(|_| problem::app_not_found())?;
+    if !admin.may_see(&slug) {
+        return Err(problem::named_app_not_found(&slug));
+    }
+    let found = apps::find(&state.store, &slug).await;
+    found.map_err(|error| problem::of_named_app(error, &slug))
 }
 
 /// The most members of a list inside the view of one thing. Lists that can be longer have an

@@ -2,7 +2,7 @@
 
 use crate::causes::chain;
 use crate::domain::customer::act::ActError;
-use crate::domain::id::CustomerId;
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::validate::FieldError;
 use crate::http::ApiError;
 use crate::http::field_errors::FieldErrors;
@@ -19,6 +19,12 @@ use crate::vault::VaultError;
 
 pub(in crate::http) fn app_not_found() -> ApiError {
     ApiError::not_found("app_not_found", "there is no such app")
+}
+
+/// The same with the name that the request gave it. What is no slug is not repeated.
+pub(in crate::http) fn named_app_not_found(slug: &AppSlug) -> ApiError {
+    let detail = format!("there is no app `{slug}`, or this token may not see it");
+    ApiError::not_found("app_not_found", detail)
 }
 
 pub(in crate::http) fn customer_not_found() -> ApiError {
@@ -110,6 +116,14 @@ impl From<FindError> for ApiError {
             FindError::Act(error) => error.into(),
             FindError::Store(error) => error.into(),
         }
+    }
+}
+
+/// What is said of an app that a request names.
+pub(in crate::http) fn of_named_app(error: AppError, slug: &AppSlug) -> ApiError {
+    match error {
+        AppError::NotFound => named_app_not_found(slug),
+        other => other.into(),
     }
 }
 

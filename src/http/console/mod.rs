@@ -128,6 +128,8 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .nest(PLACE, routes)
         // A nested router is not asked about its place with a slash at the end.
         .route(&format!("{PLACE}/"), any(Redirect::permanent(PLACE)))
+        // Whoever types the server's name into a browser looks for this.
+        .route("/", get(Redirect::to(PLACE)))
 }
 
 async fn home(_visitor: Visitor) -> Redirect {

@@ -8,8 +8,9 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::line::{self, Column, Fault, Line};
 
-/// Most bytes of one line. A quote that is never closed makes one line of the rest of the file.
-const MAX_LINE: u64 = 64 * 1024;
+/// Most bytes of one line. A quote that is never closed makes one line of the rest of the file. As
+/// large as a body of the API, so that a value that is too long there is named here by its column.
+const MAX_LINE: u64 = 1024 * 1024;
 
 /// Follows the last byte of a file as a line of its own. Where it comes out as part of a value, the
 /// file ended inside a quotation, which the library takes for its end without a word.
@@ -17,6 +18,9 @@ const END: &[u8] = b"\n\x01end of file\x01\n";
 
 /// The most of a file that is looked at to find out what separates its columns.
 const HEAD: usize = 4 * 1024;
+
+/// How workbooks begin: a zip, as `.xlsx` and `.ods` are, and an old `.xls`.
+const WORKBOOKS: [&[u8]; 2] = [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"];
 
 /// Why a table cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,12 @@ pub enum TableError {
     /// It is UTF-16, as some spreadsheets write it.
     #[error("the file is UTF-16; save it as CSV in UTF-8")]
     Utf16,
+    /// It is what a spreadsheet keeps its own tables in.
+    #[error("the file is a spreadsheet's own format, not text; save it as CSV in UTF-8")]
+    Workbook,
+    /// The name of a column is in another encoding.
+    #[error("the name of column {0} in the first line is not UTF-8; save the file as CSV in UTF-8")]
+    NameNotUtf8(usize),
     /// A column has an unknown name.
     #[error("{name} is unknown; the columns are {}", known())]
     UnknownColumn {
@@ -70,7 +80,8 @@ pub struct Table<R: Read> {
 }
 
 impl<R: Read> Table<R> {
-    /// Opens a table and reads its header. The delimiter is found in the first line unless given.
+    /// Opens a table and reads its header. The delimiter is found in the first line unless given; a line
+    /// `sep=;` before the header, by which Excel knows it, is passed over.
     ///
     /// # Errors
     /// See [`TableError`].
@@ -81,15 +92,25 @@ impl<R: Read> Table<R> {
         if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
             return Err(TableError::Utf16);
         }
+        if WORKBOOKS.iter().any(|mark| head.starts_with(mark)) {
+            return Err(TableError::Workbook);
+        }
         if head.starts_with("\u{feff}".as_bytes()) {
             head.drain(..3);
         }
+        let mut passed = 0;
+        let mut said = None;
+        if let Some((separator, length)) = separator_line(&head) {
+            head.drain(..length);
+            (passed, said) = (1, Some(separator));
+        }
+        let delimiter = delimiter.or(said);
         let delimiter = delimiter.unwrap_or_else(|| found_delimiter(&head));
         let lines = Lines {
             read: Cursor::new(head).chain(read),
             taken: 0,
             newlines: VecDeque::new(),
-            passed: 0,
+            passed,
             limit: MAX_LINE,
             last: None,
             end: END,
@@ -173,6 +194,28 @@ impl<R: Read> Table<R> {
     }
 }
 
+/// The line `sep=;` at the beginning, with or without quotation marks around it: the separator that it
+/// names, and its length.
+fn separator_line(head: &[u8]) -> Option<(u8, usize)> {
+    let ended = head.iter().position(|byte| *byte == b'\n');
+    let length = ended.map_or(head.len(), |at| at + 1);
+    let line = head[..length]
+        .strip_suffix(b"\n")
+        .unwrap_or(&head[..length]);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let quoted = line
+        .strip_prefix(b"\"")
+        .and_then(|it| it.strip_suffix(b"\""));
+    match quoted.unwrap_or(line) {
+        [s, e, p, b'=', separator @ (b'\t' | b',' | b';' | b'|')]
+            if [*s, *e, *p].eq_ignore_ascii_case(b"sep") =>
+        {
+            Some((*separator, length))
+        }
+        _ => None,
+    }
+}
+
 /// The separator that the first line has most of; the comma if it has none.
 fn found_delimiter(head: &[u8]) -> u8 {
     let end = head.iter().position(|byte| b"\r\n".contains(byte));
@@ -190,7 +233,8 @@ fn columns(header: &ByteRecord) -> Result<Vec<Option<usize>>, TableError> {
             columns.push(None);
             continue;
         }
-        let text = str::from_utf8(name).unwrap_or_default().trim();
+        let text = str::from_utf8(name).map_err(|_| TableError::NameNotUtf8(index + 1))?;
+        let text = text.trim();
         // `Email`, as most systems write it.
         let is_it = |it: &Column| it.as_str().eq_ignore_ascii_case(text);
         let place = Column::ALL.iter().position(is_it);
@@ -284,7 +328,9 @@ struct Lines<R> {
 impl<R> Lines<R> {
     /// Returns the number of the line that begins behind the one that was read last.
     fn begun(&self) -> u64 {
-        let Some(last) = self.last else { return 1 };
+        let Some(last) = self.last else {
+            return self.passed + 1;
+        };
         // The last byte of a line that ends in CRLF is the one before its newline.
         let ended = self.newlines.iter().take_while(|at| **at <= last + 1);
         self.passed + 1 + u64::try_from(ended.count()).unwrap_or_default()

@@ -1,9 +1,9 @@
 //! `?app=`: who owns all apps names the one that is meant, anywhere.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::rig::{NOW, ROOT, Rig, path_of};
-use super::walls::Town;
+use super::walls::{Things, Town, in_order};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event};
 
@@ -50,9 +50,69 @@ async fn an_app_that_is_not_there_or_not_the_tokens_is_not_found(engine: Engine)
                 asked.body
             );
             assert_eq!(asked.status, 404, "{method} {path}");
+            let detail = asked.body["detail"].as_str().unwrap();
+            let names_it = detail.contains(&format!("`{app}`"));
+            assert_eq!(names_it, !app.contains('%'), "{method} {path}: {detail}");
         }
     }
     assert_eq!(town.seen_by_one().await, before);
+}
+
+async fn a_path_that_names_no_app_is_not_found_by_its_name(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let missing = Things::missing();
+    let mut asked = 0;
+    for (method, route) in in_order() {
+        if !route.starts_with("/apps/{slug}") {
+            continue;
+        }
+        let (path, body) = (missing.path(&route), missing.body(&method, &route));
+        let answer = rig.as_admin(ROOT, &method, &path, body).await;
+        assert_eq!(answer.status, 404, "{method} {route}: {}", answer.body);
+        assert_eq!(answer.body["code"], "app_not_found", "{method} {route}");
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert!(detail.contains("`none`"), "{method} {route}: {detail}");
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
+}
+
+/// What an owner of an app gets for every route, one after the other, in a town of his own.
+async fn walked(engine: Engine, asker: &str, of_all_apps: bool) -> Vec<(String, u16, Value)> {
+    let town = Town::start(engine).await;
+    let owner = if asker == "one" { &town.one } else { &town.two };
+    let mut answers = Vec::new();
+    for (method, route) in in_order() {
+        let answer = if of_all_apps && route != "/stats" {
+            let path = with_app(&town.things.path(&route), asker);
+            let body = town.things.body(&method, &route);
+            town.rig.as_admin(ROOT, &method, &path, body).await
+        } else {
+            town.ask(owner, (&method, &route), &town.things).await
+        };
+        let name = format!("{method} {route}");
+        if asker == "two" && answer.status < 300 {
+            for theirs in ["Ada", "ada@x.com", "evt_1", "\"one\""] {
+                let shown = answer.body.to_string();
+                assert!(!shown.contains(theirs), "{name} shows {theirs}: {shown}");
+            }
+        }
+        answers.push((name, answer.status, answer.body["code"].clone()));
+    }
+    answers
+}
+
+async fn each_route_answers_who_names_an_app_as_it_answers_its_owner(engine: Engine) {
+    for app in ["one", "two"] {
+        let owned = walked(engine, app, false).await;
+        let named = walked(engine, app, true).await;
+        assert!(owned.len() > 100, "{}", owned.len());
+        for (owned, named) in owned.iter().zip(&named) {
+            assert_eq!(owned, named, "in {app}");
+        }
+        let done = owned.iter().filter(|(_, status, _)| *status < 300).count();
+        assert!(done > 40, "{done} routes did something in {app}");
+    }
 }
 
 async fn what_is_done_with_an_app_is_done_in_it(engine: Engine) {
@@ -154,5 +214,7 @@ async fn what_is_done_with_an_app_is_done_in_it(engine: Engine) {
 on_both_stores! {
     whoever_owns_all_apps_reads_one_as_its_owner,
     an_app_that_is_not_there_or_not_the_tokens_is_not_found,
+    a_path_that_names_no_app_is_not_found_by_its_name,
+    each_route_answers_who_names_an_app_as_it_answers_its_owner,
     what_is_done_with_an_app_is_done_in_it,
 }

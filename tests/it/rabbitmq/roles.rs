@@ -52,13 +52,17 @@ async fn each_role_serves_its_own_and_together_they_are_one() {
     let body = event.to_string().into_bytes();
     let url = |server: &Server| format!("{}/webhooks/stripe", base(server));
     for (name, server) in [("API", &api), ("worker", &worker)] {
-        let (answered, _) = post_signed(&client, &url(server), STRIPE.name, body.clone()).await;
+        let (answered, said) = post_signed(&client, &url(server), STRIPE.name, body.clone()).await;
         assert_eq!(answered, 404, "a webhook at the {name}");
+        let said = said.to_string();
+        assert!(said.contains("one with `--role receiver` does"), "{said}");
     }
     let path = "/api/v1/events/evt_1";
     for (name, server) in [("receiver", &receiver), ("worker", &worker)] {
-        let (answered, _) = call(&client, &base(server), "GET", path, None).await;
+        let (answered, said) = call(&client, &base(server), "GET", path, None).await;
         assert_eq!(answered, 404, "the admin API at the {name}");
+        let said = said.to_string();
+        assert!(said.contains("one with `--role api` does"), "{said}");
     }
     let (answered, _) = post_signed(&client, &url(&receiver), STRIPE.name, body).await;
     assert_eq!(answered, 200);
