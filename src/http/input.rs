@@ -27,8 +27,8 @@ use super::AppState;
 use super::body_budget::BodyShare;
 use super::error::ApiError;
 use super::limits;
-pub(super) use json::Check;
-use json::{parse_checked, parse_json};
+use json::parse_checked;
+pub(super) use json::{Check, parse_json};
 use query::parse_query;
 pub(super) use query::{pairs, pairs_of, read_query, refuse_unknown, take_parameter, written};
 

@@ -124,21 +124,26 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Beside<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Reasoned<T>, A::Error> {
-        let reason = RefCell::new(None);
-        let rest = WithoutReason {
-            map,
-            reason: &reason,
-        };
+        let aside = RefCell::default();
+        let rest = WithoutReason { map, aside: &aside };
         let body = T::deserialize(MapAccessDeserializer::new(rest))?;
-        let reason = reason.into_inner().flatten();
+        let Aside { reason, .. } = aside.into_inner();
         Ok(Reasoned { body, reason })
     }
+}
+
+/// The field that is put aside.
+#[derive(Default)]
+struct Aside {
+    is_met: bool,
+    /// `None` too if it was null.
+    reason: Option<Reason>,
 }
 
 /// An object without its reason, which is put aside as it is met.
 struct WithoutReason<'a, A> {
     map: A,
-    reason: &'a RefCell<Option<Option<Reason>>>,
+    aside: &'a RefCell<Aside>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutReason<'_, A> {
@@ -154,8 +159,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutReason<'_, A> {
                     de::IntoDeserializer::into_deserializer(Cow::Owned::<str>(key));
                 return seed.deserialize(key).map(Some);
             }
-            let given = self.map.next_value::<Option<Reason>>()?;
-            if self.reason.replace(Some(given)).is_some() {
+            let met = Aside {
+                is_met: true,
+                reason: self.map.next_value()?,
+            };
+            if self.aside.replace(met).is_met {
                 return Err(de::Error::duplicate_field(REASON));
             }
         }

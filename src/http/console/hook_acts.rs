@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use secrecy::ExposeSecret;
 
@@ -98,6 +98,10 @@ fn words_of(act: &str) -> Result<&'static Words, Refusal> {
     found.ok_or_else(Refusal::no_such_page)
 }
 
+fn is_state(word: &str) -> bool {
+    DeliveryState::WORDS.contains(&word)
+}
+
 async fn ask(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -125,6 +129,7 @@ async fn ask(
         facts.push(("Change", again.kind.clone()));
         facts.push(("Of", again.created_at.to_string()));
         hidden.push(("delivery", delivery));
+        hidden.extend(asked.own("state").map(|state| ("state", state)));
     }
     let act = Confirm {
         title: words.title.to_owned(),
@@ -156,7 +161,13 @@ async fn act(
         "resend" => {
             let delivery = form.fields.need("delivery")?;
             hooks::resend(store, &order, &id, delivery).await?;
-            Ok(done_at(&page_of(&id), "resend", None))
+            // The list stays as it was narrowed.
+            let state = form.fields.get("state").filter(|word| is_state(word));
+            let target = match state {
+                Some(state) => format!("{}?state={state}&done=resend", page_of(&id)),
+                None => format!("{}?done=resend", page_of(&id)),
+            };
+            Ok(Redirect::to(&target).into_response())
         }
         "enable" | "disable" => {
             let status = match words.act {

@@ -134,6 +134,8 @@ struct Page {
     failing_since: Option<When>,
     created_at: When,
     states: Vec<(String, &'static str, bool)>,
+    /// The state that the list is narrowed to, if it is.
+    state: &'static str,
     deliveries: Vec<DeliveryRow>,
     pager: Pager,
 }
@@ -192,6 +194,7 @@ async fn show(
         failing_since: hook.failing_since.map(When),
         created_at: When(hook.created_at),
         states,
+        state: wanted.map_or("", DeliveryState::as_str),
         pager: asked.pager(found.total.unwrap_or_default())?,
         deliveries: found.rows.into_iter().map(DeliveryRow::from).collect(),
         hook: hook.into(),

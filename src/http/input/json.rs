@@ -35,7 +35,7 @@ impl Check for ProfileChange {
 ///
 /// # Errors
 /// 400 `body_not_json`; 422 `body_invalid` with the fields.
-pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(in crate::http) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let (read, field_errors) = read::<T>(bytes)?;
     field_errors.finish(read)
 }

@@ -2,6 +2,7 @@
 //! query. That it stands in the audit, `audit_walk` sees: it makes every call for a reason.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -45,7 +46,7 @@ impl Taken {
             Self::Query => {
                 let mark = if path.contains('?') { '&' } else { '?' };
                 let text = utf8_percent_encode(reason, NON_ALPHANUMERIC);
-                path.push_str(&format!("{mark}reason={text}"));
+                write!(path, "{mark}reason={text}").unwrap();
             }
         }
     }

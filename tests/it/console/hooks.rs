@@ -91,7 +91,7 @@ async fn a_hook_is_made_tried_and_sent_to_again(engine: Engine) {
     assert_eq!(tested.location(), format!("{page}?done=test"));
     let delivered = until(&owner, &format!("{page}?state=delivered"), "hook.test<br>").await;
     let (_, rest) = delivered.split_once("/act/resend?delivery=").unwrap();
-    let delivery = rest.split('"').next().unwrap().to_owned();
+    let delivery = rest.split(['"', '&']).next().unwrap().to_owned();
     let asked = owner
         .page(&format!("{page}/act/resend?delivery={delivery}"))
         .await;
@@ -108,6 +108,10 @@ async fn a_hook_is_made_tried_and_sent_to_again(engine: Engine) {
         )
         .await;
     assert_eq!(twice["data"][0]["change_id"], twice["data"][1]["change_id"]);
+    let narrowed = [("delivery", delivery.as_str()), ("state", "delivered")];
+    let again = owner.post(&format!("{page}/act/resend"), &narrowed).await;
+    let list = format!("{page}?state=delivered&done=resend");
+    assert_eq!(again.location(), list, "the list stays as it was");
     let unknown = owner
         .post(&format!("{page}/act/resend"), &[("delivery", "dlv_1")])
         .await;

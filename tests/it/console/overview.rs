@@ -256,11 +256,11 @@ async fn the_last_webhook_of_each_endpoint_is_shown_and_a_silence_said(engine: E
     assert_eq!(paddle["last_received_at"], json!(null), "{paddle}");
     let (_, kept) = server.get(secrets).await;
     assert_eq!(kept["data"][0]["uses"], 0, "{kept}");
-    let (_, stats) = server.get("/api/v1/stats").await;
-    let webhooks = stats["webhooks"].as_array().unwrap();
-    assert_eq!(webhooks.len(), 1, "{stats}");
-    assert_eq!(webhooks[0]["last_received_at"], at.as_str(), "{stats}");
-    assert_eq!(webhooks[0]["silent"], false, "{stats}");
+    let (_, figures) = server.get("/api/v1/stats").await;
+    let webhooks = figures["webhooks"].as_array().unwrap();
+    assert_eq!(webhooks.len(), 1, "{figures}");
+    assert_eq!(webhooks[0]["last_received_at"], at.as_str(), "{figures}");
+    assert_eq!(webhooks[0]["silent"], false, "{figures}");
 
     let owner = Visit::owner(&server).await;
     let pages = ["/console/overview", "/console/endpoints"];
@@ -275,8 +275,8 @@ async fn the_last_webhook_of_each_endpoint_is_shown_and_a_silence_said(engine: E
     let sql = "UPDATE endpoint_receipts SET told_of = last_at";
     server.place.run(sql, sql).await;
     assert_eq!(of(&endpoints().await, "stripe")["silent"], true);
-    let (_, stats) = server.get("/api/v1/stats?app=default").await;
-    assert_eq!(stats["webhooks"][0]["silent"], true, "{stats}");
+    let (_, figures) = server.get("/api/v1/stats?app=default").await;
+    assert_eq!(figures["webhooks"][0]["silent"], true, "{figures}");
     for path in pages {
         let page = owner.page(path).await;
         assert_eq!(page.matches(">silent<").count(), 1, "{path}: {page}");
@@ -286,8 +286,8 @@ async fn the_last_webhook_of_each_endpoint_is_shown_and_a_silence_said(engine: E
     server.call("POST", "/api/v1/apps", Some(body)).await;
     let (_, bare) = server.get("/api/v1/apps/bare/endpoints").await;
     assert_eq!(bare["data"][0]["last_received_at"], json!(null), "{bare}");
-    let (_, stats) = server.get("/api/v1/stats?app=bare").await;
-    assert_eq!(stats["webhooks"], json!([]), "{stats}");
+    let (_, figures) = server.get("/api/v1/stats?app=bare").await;
+    assert_eq!(figures["webhooks"], json!([]), "{figures}");
     server.stop_and_give_back().await;
 }
 
