@@ -95,7 +95,11 @@ async fn who_moves_here_and_sells_by_features_has_nothing_left_to_do(engine: Eng
     rig.plan("module-13").await;
     let last = rig.reconcile().await;
     assert_eq!(last.found.drift(), 0, "{:?}", last.found);
-    assert_eq!(rig.asked_for_features(), 92, "a plan of a feature that nobody has");
+    assert_eq!(
+        rig.asked_for_features(),
+        92,
+        "a plan of a feature that nobody has"
+    );
 }
 
 async fn prices_with_plans_need_no_question_about_features(engine: Engine) {
