@@ -81,8 +81,15 @@ async fn a_path_that_names_no_app_is_not_found_by_its_name(engine: Engine) {
 async fn walked(engine: Engine, asker: &str, of_all_apps: bool) -> Vec<(String, u16, Value)> {
     let town = Town::start(engine).await;
     let owner = if asker == "one" { &town.one } else { &town.two };
+    let mut routes = in_order();
+    // What is read is there still, and the app itself goes last.
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    routes.sort_by_key(|(method, route)| {
+        let of_app = method == "DELETE" && route == "/apps/{slug}";
+        (of_app, methods.iter().position(|it| it == method))
+    });
     let mut answers = Vec::new();
-    for (method, route) in in_order() {
+    for (method, route) in routes {
         let answer = if of_all_apps && route != "/stats" {
             let path = with_app(&town.things.path(&route), asker);
             let body = town.things.body(&method, &route);
@@ -111,7 +118,7 @@ async fn each_route_answers_who_names_an_app_as_it_answers_its_owner(engine: Eng
             assert_eq!(owned, named, "in {app}");
         }
         let done = owned.iter().filter(|(_, status, _)| *status < 300).count();
-        assert!(done > 40, "{done} routes did something in {app}");
+        assert!(done > 30, "{done} routes did something in {app}");
     }
 }
 
