@@ -6,10 +6,9 @@ use axum::http::request::Parts;
 use axum::http::{Method, Uri};
 use subtle::ConstantTimeEq;
 
-use super::place::PLACE;
+use super::place::{PLACE, is_ours};
 use super::refusal::Refusal;
 use super::session::Session;
-use super::sign_in::is_ours;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
 use crate::http::auth::{self, Admin};

@@ -372,7 +372,7 @@ async fn operations_refuse_what_they_cannot_read(engine: Engine) {
     let cases = [
         ("suspend", json!({"raeson": "r"}), "raeson"),
         ("suspend", json!({"reason": ""}), "reason"),
-        ("reactivate", json!({"reason": "r"}), "reason"),
+        ("reactivate", json!({"raeson": "r"}), "raeson"),
         ("freeze", json!({"at": "yesterday"}), "at"),
         (
             "freeze",
