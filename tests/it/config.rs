@@ -252,7 +252,7 @@ fn every_problem_is_reported_at_once() {
     insta::assert_snapshot!(printed(&source, dir.path()), @r#"
     problem: TOLLGATE_LISTEN in DIR/tollgate.toml: unknown key (did you mean tollgate_listen?); expected the name of a setting in lower case, such as tollgate_listen
     problem: tollgate_listn in DIR/tollgate.toml: unknown key (did you mean tollgate_listen?); expected the name of a setting in lower case, such as tollgate_listen
-    problem: TOLLGATE_LISTEN: malformed: "localhost" is not an IP address and a port; expected an IP address and a port, such as 127.0.0.1:8080
+    problem: TOLLGATE_LISTEN: malformed: "localhost" is not an IP address and a port; expected an IP address and a port, such as 127.0.0.1:8080 or [::]:8080
     problem: TOLLGATE_TRUSTED_PROXIES: malformed: "proxy" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1
     problem: TOLLGATE_TRUSTED_PROXIES: malformed: "10.0.0.0/99" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1
     problem: TOLLGATE_CORS_ORIGINS: malformed: "*" is not an origin; expected origins separated by commas, such as https://admin.example.com
@@ -633,7 +633,7 @@ fn a_file_that_is_no_toml_is_refused_without_its_text() {
     };
     insta::assert_snapshot!(printed(&source, dir.path()), @r#"
     problem: --config in DIR/tollgate.toml: malformed: not TOML at line 2, column 15; expected the path of a TOML file
-    problem: TOLLGATE_LISTEN: malformed: "x" is not an IP address and a port; expected an IP address and a port, such as 127.0.0.1:8080
+    problem: TOLLGATE_LISTEN: malformed: "x" is not an IP address and a port; expected an IP address and a port, such as 127.0.0.1:8080 or [::]:8080
     "#);
 }
 

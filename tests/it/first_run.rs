@@ -123,7 +123,7 @@ async fn the_bare_address_leads_to_the_console_where_there_is_one() {
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         TestServer::start_with(Engine::Sqlite, move |environment| {
-            environment.extend(changed)
+            environment.extend(changed);
         })
         .await
     };

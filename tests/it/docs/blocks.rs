@@ -41,7 +41,7 @@ const NEEDS: [(&str, &str); 7] = [
 ];
 
 /// Kinds of blocks that are read by people alone, and why.
-const SHOWN: [(&str, &str); 5] = [
+const SHOWN: [(&str, &str); 6] = [
     ("text", "a drawing, or a line of the log"),
     ("console", "what a command prints about an account"),
     (
@@ -52,6 +52,7 @@ const SHOWN: [(&str, &str); 5] = [
         "nginx",
         "a part of a file; `deploy/dev/test --slow` runs nginx",
     ),
+    ("caddy", "`tls_front` runs Caddy with it"),
     (
         "yaml",
         "a part of a file of Prometheus; `deploy/prometheus` has whole ones",
