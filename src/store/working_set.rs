@@ -51,21 +51,49 @@ fn wanted<T: ToString>(
     })
 }
 
-/// The statement of those look-ups, each with the kind of value that it looks up by, for which anything
-/// is wanted. One for each index: none answers several conditions joined by OR. Where an engine plans a
-/// statement anew each time, a look-up that can find nothing would cost as much as any other.
-fn union_all(look_ups: &[(&'static str, &str)], wanted: &Rows<Wanted>) -> String {
-    let asked = look_ups
-        .iter()
-        .filter(|(kind, _)| wanted.any(|it| it.kind == *kind));
-    let asked: Vec<String> = asked
-        .map(|(kind, sql)| format!("{sql} WHERE wanted.kind = '{kind}'"))
-        .collect();
-    format!("{WANTED} {}", asked.join(" UNION ALL "))
+/// A way to rows: by a value of this kind, in this column of this table.
+struct LookUp {
+    kind: &'static str,
+    table: &'static str,
+    column: &'static str,
 }
 
-/// What is wanted, under a name.
-const WANTED: &str = "WITH wanted AS (SELECT kind, value FROM {rows} AS given)";
+const fn by(kind: &'static str, table: &'static str, column: &'static str) -> LookUp {
+    LookUp {
+        kind,
+        table,
+        column,
+    }
+}
+
+/// The statement of those ways for which anything is wanted, each of which has an index: none answers
+/// several conditions joined by OR. `selected`: the columns, of `it`; `{table}` stands for the name of
+/// its table. Where an engine plans a statement anew each time, a way that can find nothing would cost
+/// as much as any other.
+fn union_all(selected: &str, ways: &[LookUp], wanted: &Rows<Wanted>) -> String {
+    let asked = ways
+        .iter()
+        .filter(|way| wanted.any(|it| it.kind == way.kind));
+    let asked = asked.map(
+        |LookUp {
+             kind,
+             table,
+             column,
+         }| {
+            let selected = selected.replace("{table}", table);
+            format!(
+                "SELECT {selected} FROM wanted \
+             JOIN {table} AS it ON it.app = $2 AND it.{column} = wanted.value \
+             WHERE wanted.kind = '{kind}'"
+            )
+        },
+    );
+    let asked: Vec<String> = asked.collect();
+    format!(
+        "WITH wanted AS (SELECT kind, value FROM {{rows}} AS given) {}",
+        asked.join(" UNION ALL ")
+    )
+}
 
 /// Accounts by their keys, and by the provider's ids that external ids can mean.
 fn wanted_accounts(accounts: &BTreeSet<ObjectKey>, external_ids: &BTreeSet<String>) -> Vec<Wanted> {

@@ -1,34 +1,16 @@
 //! What goes wrong before anything has ever worked: a port that is taken, a folder of somebody else, a
 //! server that is asked in the wrong place or by the wrong name.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::TcpListener;
-use std::path::Path;
 
 use reqwest::redirect::Policy;
 use serde_json::Value;
 
-use crate::support::program::{err, out, tollgate};
+use crate::support::program::{said, with};
 use crate::support::serving::{Serving, quiet_port};
 use crate::support::stores::Engine;
-use crate::support::{TestServer, client, environment};
-
-type Settings = BTreeMap<OsString, OsString>;
-
-fn with(data_dir: &Path, changed: &[(&str, &str)]) -> Settings {
-    let mut settings = environment(data_dir);
-    for (name, value) in changed {
-        settings.insert(name.into(), value.into());
-    }
-    settings
-}
-
-/// What a command says, on both ways out.
-async fn said(arguments: &[&str], settings: Settings) -> (bool, String) {
-    let output = tollgate(arguments, settings).await;
-    (output.status.success(), out(&output) + &err(&output))
-}
+use crate::support::{TestServer, client};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_cannot_be_listened_on_names_its_setting() {

@@ -1,39 +1,18 @@
 //! Mistakes of set-up, and the words in which each is named.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::Path;
-
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::rabbitmq::tls::relay;
 use crate::support::postgres::{Cluster, empty_database};
-use crate::support::program::{err, out, tollgate};
+use crate::support::program::{Settings, err, said, tollgate, with};
 use crate::support::rabbitmq::{prefix, shared};
 use crate::support::serving::{Serving, quiet_port};
 use crate::support::stores::{Engine, Place, on_both_stores};
 use crate::support::{
-    SECRET_KEY, TestServer, environment, seconds_from_now, stripe_customer, stripe_event,
-    stripe_subscription,
+    SECRET_KEY, TestServer, seconds_from_now, stripe_customer, stripe_event, stripe_subscription,
 };
 use tollgate::provider::STRIPE;
-
-type Settings = BTreeMap<OsString, OsString>;
-
-fn with(data_dir: &Path, changed: &[(&str, &str)]) -> Settings {
-    let mut settings = environment(data_dir);
-    for (name, value) in changed {
-        settings.insert(name.into(), value.into());
-    }
-    settings
-}
-
-/// What a command says, on both ways out.
-async fn said(arguments: &[&str], settings: Settings) -> (bool, String) {
-    let output = tollgate(arguments, settings).await;
-    (output.status.success(), out(&output) + &err(&output))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "a table")]

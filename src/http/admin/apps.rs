@@ -26,7 +26,7 @@ use crate::domain::span::Span;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::pause::PauseView;
-use crate::http::api::{order_in, visible_app};
+use crate::http::api::{order_in, order_in_path, visible_app};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
@@ -348,12 +348,7 @@ async fn change(
     let refetch = body.refetch;
     let refetch = refetch.map(|it| it.and_then(|word| refetch_of(&word, &mut field_errors)));
     let name = field_errors.finish(name)?;
-    let order = order_in(
-        &admin,
-        &state,
-        visible_app(&state, &admin, &slug).await?.slug,
-    )
-    .because(reason);
+    let order = order_in_path(&admin, &state, &slug).await?.because(reason);
     let change = AppChange {
         name,
         settings: SettingsChange {
@@ -384,11 +379,7 @@ async fn delete(
     ValidPath(slug): ValidPath<String>,
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
-    let order = order_in(
-        &admin,
-        &state,
-        visible_app(&state, &admin, &slug).await?.slug,
-    );
+    let order = order_in_path(&admin, &state, &slug).await?;
     apps::delete(&state.store, &order).await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;

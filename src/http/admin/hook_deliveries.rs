@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use crate::domain::hook::DeliveryState;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
-use crate::http::api::{order_in, time, visible_app};
+use crate::http::api::{order_in_path, time, visible_app};
 use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::reason::ReasonBody;
@@ -141,12 +141,9 @@ async fn resend(
     ValidPath((slug, id, delivery)): ValidPath<(String, String, String)>,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
-    let order = order_in(
-        &admin,
-        &state,
-        visible_app(&state, &admin, &slug).await?.slug,
-    )
-    .because(ReasonBody::of(body));
+    let order = order_in_path(&admin, &state, &slug)
+        .await?
+        .because(ReasonBody::of(body));
     let again = hooks::resend(&state.store, &order, &id, &delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(again.into())))
 }
@@ -167,12 +164,9 @@ async fn test(
     ValidPath((slug, id)): ValidPath<(String, String)>,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
-    let order = order_in(
-        &admin,
-        &state,
-        visible_app(&state, &admin, &slug).await?.slug,
-    )
-    .because(ReasonBody::of(body));
+    let order = order_in_path(&admin, &state, &slug)
+        .await?
+        .because(ReasonBody::of(body));
     let delivery = hooks::test(&state.store, &order, &id).await?;
     Ok((StatusCode::ACCEPTED, Json(delivery.into())))
 }

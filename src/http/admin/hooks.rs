@@ -17,7 +17,7 @@ use crate::domain::hook::{DisabledBecause, HookBody, HookStatus, MAX_KINDS};
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
-use crate::http::api::{order_in, problem, time, visible_app};
+use crate::http::api::{order_in_path, problem, time, visible_app};
 use crate::http::field_errors::{FieldErrors, checked, word_of};
 use crate::http::location::Location;
 use crate::http::openapi::{self, words};
@@ -236,12 +236,7 @@ async fn create(
     let description = body.description.as_deref().map(validate::line).transpose();
     let description = field_errors.note(checked("description", description));
     let url = field_errors.finish(url)?;
-    let order = order_in(
-        &admin,
-        &state,
-        visible_app(&state, &admin, &slug).await?.slug,
-    )
-    .because(reason);
+    let order = order_in_path(&admin, &state, &slug).await?.because(reason);
     let new = NewHook {
         url,
         kinds,
@@ -313,12 +308,7 @@ async fn change(
         .map(|it| it.map(|text| validate::line(&text)).transpose());
     let description = field_errors.note(checked("description", description.transpose()));
     field_errors.into_result()?;
-    let order = order_in(
-        &admin,
-        &state,
-        visible_app(&state, &admin, &slug).await?.slug,
-    )
-    .because(reason);
+    let order = order_in_path(&admin, &state, &slug).await?.because(reason);
     let wanted = HookChange {
         url: url.flatten(),
         kinds,
@@ -343,11 +333,7 @@ async fn remove(
     ValidPath((slug, id)): ValidPath<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
-    let order = order_in(
-        &admin,
-        &state,
-        visible_app(&state, &admin, &slug).await?.slug,
-    );
+    let order = order_in_path(&admin, &state, &slug).await?;
     hooks::remove(&state.store, &order, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -390,12 +376,7 @@ async fn rotate(
         field_errors.add("overlap_seconds", message);
         return Err(ApiError::invalid(field_errors.into_errors()));
     }
-    let order = order_in(
-        &admin,
-        &state,
-        visible_app(&state, &admin, &slug).await?.slug,
-    )
-    .because(reason);
+    let order = order_in_path(&admin, &state, &slug).await?.because(reason);
     let overlap = Duration::from_secs(overlap);
     let made = hooks::rotate_secret(&state.store, &state.vault, &order, &id, overlap).await?;
     Ok(Json(made.into()))

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::apps::AppView;
 use crate::domain::id::AppSlug;
-use crate::http::api::{order_in, visible_app};
+use crate::http::api::order_in_path;
 use crate::http::openapi;
 use crate::http::reason::ReasonBody;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
@@ -49,10 +49,10 @@ async fn pause(
     ValidPath(slug): ValidPath<String>,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<PausedView>, ApiError> {
-    let slug = visible_app(&state, &admin, &slug).await?.slug;
-    let order = order_in(&admin, &state, slug.clone()).because(ReasonBody::of(body));
+    let order = order_in_path(&admin, &state, &slug).await?;
+    let order = order.because(ReasonBody::of(body));
     let changed = pauses::pause(&state.store, &order).await?;
-    shown(&state, &slug, changed).await
+    shown(&state, &order.app, changed).await
 }
 
 /// Lets a paused app go on. What has waited is processed from now on.
@@ -68,10 +68,10 @@ async fn resume(
     ValidPath(slug): ValidPath<String>,
     body: Option<ValidJson<ReasonBody>>,
 ) -> Result<Json<PausedView>, ApiError> {
-    let slug = visible_app(&state, &admin, &slug).await?.slug;
-    let order = order_in(&admin, &state, slug.clone()).because(ReasonBody::of(body));
+    let order = order_in_path(&admin, &state, &slug).await?;
+    let order = order.because(ReasonBody::of(body));
     let changed = pauses::resume(&state.store, &order).await?;
-    shown(&state, &slug, changed).await
+    shown(&state, &order.app, changed).await
 }
 
 async fn shown(

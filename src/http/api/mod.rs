@@ -26,7 +26,7 @@ pub(super) fn order_of(admin: &Admin, state: &AppState) -> Order {
     order_in(admin, state, admin.app_or_default())
 }
 
-/// The order of a request in an app that its path names.
+/// The order of a request in this app.
 pub(super) fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
     Order {
         app,
@@ -53,6 +53,16 @@ pub(super) async fn visible_app(
     }
     let found = apps::find(&state.store, &slug).await;
     found.map_err(|error| problem::of_named_app(error, &slug))
+}
+
+/// The order of a request in the app of its path, if there is one and the token may see it.
+pub(super) async fn order_in_path(
+    admin: &Admin,
+    state: &AppState,
+    slug: &str,
+) -> Result<Order, ApiError> {
+    let app = visible_app(state, admin, slug).await?;
+    Ok(order_in(admin, state, app.slug))
 }
 
 /// The most members of a list inside the view of one thing. Lists that can be longer have an

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Wanted, union_all, wanted};
+use super::{LookUp, Wanted, by, union_all, wanted};
 use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
@@ -19,60 +19,21 @@ record! {
     }
 }
 
+/// The columns of an [`AccountRow`].
+const SELECTED: &str = "it.key, it.customer_id, it.linking_email, it.kept";
+
 /// Accounts by all that leads to them. An address may be the first one or the current one.
-const LOOK_UPS: [(&str, &str); 6] = [
-    (
-        "key",
-        r"
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.key = wanted.value
-        ",
-    ),
-    (
-        "id",
-        r"
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.id = wanted.value
-        ",
-    ),
-    (
-        "email",
-        r"
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.linking_email = wanted.value
-        ",
-    ),
-    (
-        "email",
-        r"
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.changed_email = wanted.value
-        ",
-    ),
-    (
-        "seller_id",
-        r"
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.seller_id = wanted.value
-        ",
-    ),
-    (
-        "customer_id",
-        r"
-            SELECT it.key, it.customer_id, it.linking_email, it.kept
-            FROM wanted
-            JOIN accounts AS it ON it.app = $2 AND it.customer_id = wanted.value
-        ",
-    ),
+const WAYS: [LookUp; 6] = [
+    by("key", "accounts", "key"),
+    by("id", "accounts", "id"),
+    by("email", "accounts", "linking_email"),
+    by("email", "accounts", "changed_email"),
+    by("seller_id", "accounts", "seller_id"),
+    by("customer_id", "accounts", "customer_id"),
 ];
 
 impl Tx {
-    /// Loads accounts; see [`LOOK_UPS`].
+    /// Loads accounts; see [`WAYS`].
     pub(super) async fn working_set_accounts(
         &mut self,
         app: &AppSlug,
@@ -80,7 +41,7 @@ impl Tx {
         wanted: impl Iterator<Item = Wanted> + Send,
     ) -> Result<(), StoreError> {
         let wanted: Rows<Wanted> = wanted.collect();
-        let sql = union_all(&LOOK_UPS, &wanted);
+        let sql = union_all(SELECTED, &WAYS, &wanted);
         let rows: Vec<AccountRow> = self.fetch(&sql, binds![wanted, app]).await?;
         for row in rows {
             let email = row.kept.address().map(|(email, _)| email);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 
-use super::{Wanted, union_all};
+use super::{LookUp, Wanted, by, union_all};
 use crate::domain::apply::working_set::{Owned, Payment, WorkingSet};
 use crate::domain::billing::history::{PaymentHistory, UnfetchedHistory};
 use crate::domain::customer::other_body::OtherBodies;
@@ -17,88 +17,28 @@ use crate::store::{StoreError, Tx};
 
 record! {
     struct OwnedRow from "subscriptions, payments, disputes, refunds" {
-        kind: String,
+        of: String,
         key: ObjectKey,
         account: Option<ObjectKey>,
         kept: Document,
     }
 }
 
+/// The columns of an [`OwnedRow`].
+const SELECTED: &str = "'{table}' AS of, it.key, it.account, it.kept";
+
 /// Subscriptions and their payments by the subscriptions' keys, payments, disputes and refunds by theirs,
 /// and all of them by their account.
-const LOOK_UPS: [(&str, &str); 9] = [
-    (
-        "subscription",
-        r"
-            SELECT 'subscription' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN subscriptions AS it ON it.app = $2 AND it.key = wanted.value
-        ",
-    ),
-    (
-        "subscription",
-        r"
-            SELECT 'payment' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN payments AS it ON it.app = $2 AND it.subscription = wanted.value
-        ",
-    ),
-    (
-        "payment",
-        r"
-            SELECT 'payment' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN payments AS it ON it.app = $2 AND it.key = wanted.value
-        ",
-    ),
-    (
-        "payment",
-        r"
-            SELECT 'dispute' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN disputes AS it ON it.app = $2 AND it.key = wanted.value
-        ",
-    ),
-    (
-        "payment",
-        r"
-            SELECT 'refund' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN refunds AS it ON it.app = $2 AND it.key = wanted.value
-        ",
-    ),
-    (
-        "account",
-        r"
-            SELECT 'subscription' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN subscriptions AS it ON it.app = $2 AND it.account = wanted.value
-        ",
-    ),
-    (
-        "account",
-        r"
-            SELECT 'payment' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN payments AS it ON it.app = $2 AND it.account = wanted.value
-        ",
-    ),
-    (
-        "account",
-        r"
-            SELECT 'dispute' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN disputes AS it ON it.app = $2 AND it.account = wanted.value
-        ",
-    ),
-    (
-        "account",
-        r"
-            SELECT 'refund' AS kind, it.key, it.account, it.kept
-            FROM wanted
-            JOIN refunds AS it ON it.app = $2 AND it.account = wanted.value
-        ",
-    ),
+const WAYS: [LookUp; 9] = [
+    by("subscription", "subscriptions", "key"),
+    by("subscription", "payments", "subscription"),
+    by("payment", "payments", "key"),
+    by("payment", "disputes", "key"),
+    by("payment", "refunds", "key"),
+    by("account", "subscriptions", "account"),
+    by("account", "payments", "account"),
+    by("account", "disputes", "account"),
+    by("account", "refunds", "account"),
 ];
 
 impl OwnedRow {
@@ -134,7 +74,7 @@ record! {
 }
 
 impl Tx {
-    /// Loads subscriptions, payments, disputes and refunds; see [`LOOK_UPS`].
+    /// Loads subscriptions, payments, disputes and refunds; see [`WAYS`].
     pub(super) async fn working_set_owned(
         &mut self,
         app: &AppSlug,
@@ -142,13 +82,13 @@ impl Tx {
         wanted: impl Iterator<Item = Wanted> + Send,
     ) -> Result<(), StoreError> {
         let wanted: Rows<Wanted> = wanted.collect();
-        let sql = union_all(&LOOK_UPS, &wanted);
+        let sql = union_all(SELECTED, &WAYS, &wanted);
         let rows: Vec<OwnedRow> = self.fetch(&sql, binds![wanted, app]).await?;
         for row in rows {
-            match row.kind.as_str() {
-                "subscription" => row.put(&mut working_set.subscriptions, "subscriptions.kept")?,
-                "dispute" => row.put(&mut working_set.disputes, "disputes.kept")?,
-                "refund" => row.put(&mut working_set.refunds, "refunds.kept")?,
+            match row.of.as_str() {
+                "subscriptions" => row.put(&mut working_set.subscriptions, "subscriptions.kept")?,
+                "disputes" => row.put(&mut working_set.disputes, "disputes.kept")?,
+                "refunds" => row.put(&mut working_set.refunds, "refunds.kept")?,
                 _ => {
                     let history: PaymentHistory = row.kept.read("payments.kept")?;
                     let subscription = history.subscription.as_ref().map(|(_, it)| it.clone());
