@@ -74,20 +74,20 @@ fn union_all(selected: &str, ways: &[LookUp], wanted: &Rows<Wanted>) -> String {
     let asked = ways
         .iter()
         .filter(|way| wanted.any(|it| it.kind == way.kind));
-    let asked = asked.map(
-        |LookUp {
-             kind,
-             table,
-             column,
-         }| {
-            let selected = selected.replace("{table}", table);
-            format!(
-                "SELECT {selected} FROM wanted \
-             JOIN {table} AS it ON it.app = $2 AND it.{column} = wanted.value \
-             WHERE wanted.kind = '{kind}'"
-            )
-        },
-    );
+    let asked = asked.map(|way| {
+        format!(
+            r"
+                SELECT {}
+                FROM wanted
+                JOIN {table} AS it ON it.app = $2 AND it.{} = wanted.value
+                WHERE wanted.kind = '{}'
+            ",
+            selected.replace("{table}", way.table),
+            way.column,
+            way.kind,
+            table = way.table,
+        )
+    });
     let asked: Vec<String> = asked.collect();
     format!(
         "WITH wanted AS (SELECT kind, value FROM {{rows}} AS given) {}",
