@@ -19,6 +19,7 @@ mod row;
 mod session;
 mod statement;
 mod unfinished_copy;
+pub(super) mod unfit;
 
 use std::time::Duration;
 
