@@ -59,6 +59,12 @@ pub(super) enum SendError {
     TimedOut,
     #[error("name_unknown")]
     NoName,
+    #[error("certificate_expired")]
+    Expired,
+    #[error("certificate_untrusted")]
+    Untrusted,
+    #[error("certificate_of_another_name")]
+    OtherName,
     #[error("tls_failed")]
     Tls,
     #[error("connection_failed")]
@@ -106,10 +112,10 @@ impl HookSender {
                 "must not lead to a private address unless TOLLGATE_HOOKS_PRIVATE is `on`"
                     .to_owned(),
             ),
-            Err(_) if self.private => {
-                Err("must begin with https:// or http://, without user and fragment".to_owned())
-            }
-            Err(_) => Err("must begin with https://, without user and fragment".to_owned()),
+            Err(_) if self.private => Err(
+                "must begin with https:// or http://, without user, fragment and port 0".to_owned(),
+            ),
+            Err(_) => Err("must begin with https://, without user, fragment and port 0".to_owned()),
         }
     }
 
@@ -143,7 +149,8 @@ impl HookSender {
 fn destination(url: &Url, private: bool) -> Result<(), SendError> {
     let scheme = url.scheme() == "https" || (private && url.scheme() == "http");
     let is_plain = url.username().is_empty() && url.password().is_none();
-    if !scheme || !is_plain || url.fragment().is_some() {
+    // Nobody listens at port 0.
+    if !scheme || !is_plain || url.fragment().is_some() || url.port() == Some(0) {
         return Err(SendError::Url);
     }
     let host = url.host_str().ok_or(SendError::Url)?;
@@ -164,8 +171,8 @@ fn cause(error: &reqwest::Error) -> SendError {
         if it.is::<NoName>() {
             return SendError::NoName;
         }
-        if holds_tls(it) {
-            return SendError::Tls;
+        if let Some(error) = held_tls(it) {
+            return of_tls(error);
         }
         next = it.source();
     }
@@ -176,18 +183,32 @@ fn cause(error: &reqwest::Error) -> SendError {
     }
 }
 
-/// Reports whether this is an error of TLS inside one of the connection, which passes what it holds over
-/// when it is asked for its source.
-fn holds_tls(error: &(dyn Error + 'static)) -> bool {
+/// The error of TLS inside one of the connection, which passes what it holds over when it is asked for
+/// its source.
+fn held_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(it) = next {
-        if it.is::<rustls::Error>() {
-            return true;
+        if let Some(error) = it.downcast_ref() {
+            return Some(error);
         }
         let outer = it.downcast_ref::<std::io::Error>();
         next = outer.and_then(|outer| Some(outer.get_ref()? as &(dyn Error + 'static)));
     }
-    false
+    None
+}
+
+/// What is wrong with a certificate, where its owner can tell by that what to do.
+fn of_tls(error: &rustls::Error) -> SendError {
+    use rustls::CertificateError as Wrong;
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return SendError::Tls;
+    };
+    match wrong {
+        Wrong::Expired | Wrong::ExpiredContext { .. } => SendError::Expired,
+        Wrong::UnknownIssuer => SendError::Untrusted,
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => SendError::OtherName,
+        _ => SendError::Tls,
+    }
 }
 
 /// Resolves names, and leaves out what is not public.
@@ -234,7 +255,13 @@ mod tests {
                 Err(SendError::Url),
                 Err(SendError::Url),
             ),
+            (
+                "https://example.com:0/",
+                Err(SendError::Url),
+                Err(SendError::Url),
+            ),
             ("https://127.0.0.1/", Err(SendError::Refused), Ok(())),
+            ("https://127.0.0.1./", Err(SendError::Refused), Ok(())),
             ("https://2130706433/", Err(SendError::Refused), Ok(())),
             ("https://0x7f.1/", Err(SendError::Refused), Ok(())),
             ("https://0177.0.0.1/", Err(SendError::Refused), Ok(())),
@@ -256,6 +283,21 @@ mod tests {
             assert_eq!(checked(url, false), public, "{url}");
             assert_eq!(checked(url, true), private, "{url}, private allowed");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_said() {
+        use rustls::CertificateError as Wrong;
+        for (wrong, said) in [
+            (Wrong::Expired, "certificate_expired"),
+            (Wrong::UnknownIssuer, "certificate_untrusted"),
+            (Wrong::NotValidForName, "certificate_of_another_name"),
+            (Wrong::BadSignature, "tls_failed"),
+        ] {
+            let error = rustls::Error::InvalidCertificate(wrong);
+            assert_eq!(of_tls(&error).to_string(), said);
+        }
+        assert_eq!(of_tls(&rustls::Error::DecryptError), SendError::Tls);
     }
 
     #[tokio::test]
