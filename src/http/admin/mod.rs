@@ -29,6 +29,7 @@ mod packages;
 mod pauses;
 mod payments;
 mod plan_licenses;
+mod plan_packages;
 mod plans;
 mod policy;
 mod policy_schema;
