@@ -25,6 +25,7 @@ mod hooks;
 mod licenses;
 pub(crate) mod lines;
 mod operations;
+mod package_orders;
 mod packages;
 mod pauses;
 mod payments;

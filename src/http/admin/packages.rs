@@ -1,7 +1,6 @@
 //! Packages of a customer: grants by hand, and those from its plans.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::plan_packages::read_grant;
+use super::package_orders::{read_all, read_grant, refuse_many};
 use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use crate::domain::access::versions::Schemes;
 use crate::domain::time::Timestamp;
@@ -25,7 +24,7 @@ use crate::http::location::Location;
 use crate::http::openapi::{self, words};
 use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::grants::{self as hand_grants, Given, GrantError, MAX_GRANTS};
+use crate::pipeline::grants::{self as hand_grants, Given, GrantError};
 use crate::pipeline::package_texts::schemes;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -150,40 +149,6 @@ impl HandGrantBody {
             expires_at: expires_at?,
         })
     }
-}
-
-/// Refuses more packages than anybody may have.
-pub(super) fn refuse_many(number: usize) -> Result<(), ApiError> {
-    if number > MAX_GRANTS {
-        let message = format!("must be at most {MAX_GRANTS} packages");
-        return Err(ApiError::invalid_field("packages", message));
-    }
-    Ok(())
-}
-
-/// Reads a list of packages, each as `check` reads it, which is given its place; 422 with every fault.
-/// `named_at` says where, in what is at a place, the package is named.
-pub(super) fn read_all<B, T>(
-    bodies: Vec<B>,
-    check: impl Fn(B, &mut FieldErrors, &str) -> Option<T>,
-    named_at: impl Fn(&B, &str) -> String,
-    package: impl Fn(&T) -> &String,
-) -> Result<Vec<T>, ApiError> {
-    let mut field_errors = FieldErrors::default();
-    let mut seen = BTreeSet::new();
-    let mut all = Vec::new();
-    for (index, body) in bodies.into_iter().enumerate() {
-        let at = format!("packages[{index}]");
-        let named_at = named_at(&body, &at);
-        if let Some(one) = check(body, &mut field_errors, &at) {
-            if !seen.insert(package(&one).clone()) {
-                field_errors.add(named_at, "is there twice");
-            }
-            all.push(one);
-        }
-    }
-    field_errors.into_result()?;
-    Ok(all)
 }
 
 /// A grant by hand after a request.

@@ -9,11 +9,11 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::packages::{read_all, refuse_many};
-use crate::domain::access::plan::{MAX_CONSTRAINT, PackageGrant};
-use crate::domain::access::versions::{Scheme, Schemes};
+use super::package_orders::{read_all, read_grant, refuse_many};
+use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::versions::Schemes;
 use crate::domain::id::AppSlug;
-use crate::http::field_errors::{FieldErrors, checked};
+use crate::http::field_errors::FieldErrors;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::package_texts::schemes;
 
@@ -115,36 +115,6 @@ impl PlanPackageBody {
             Self::Fields(fields) => (fields.package, fields.constraint),
         };
         read_grant(field_errors, places, schemes, &package, constraint)
-    }
-}
-
-/// Reads a package and its constraint, whose places are given for their faults.
-pub(super) fn read_grant(
-    field_errors: &mut FieldErrors,
-    places: [String; 2],
-    schemes: &Schemes,
-    package: &str,
-    constraint: Option<String>,
-) -> Option<PackageGrant> {
-    let [package_at, constraint_at] = places;
-    let scheme = schemes.of(package);
-    let package = checked(&package_at, scheme.package(package));
-    let constraint = constraint.unwrap_or_else(|| "*".to_owned());
-    let constraint = checked(&constraint_at, read_constraint(scheme, constraint));
-    let (package, constraint) = (field_errors.note(package), field_errors.note(constraint));
-    Some(PackageGrant {
-        package: package?,
-        constraint: constraint?,
-    })
-}
-
-fn read_constraint(scheme: Scheme, text: String) -> Result<String, String> {
-    if text.len() > MAX_CONSTRAINT {
-        return Err(format!("must be at most {MAX_CONSTRAINT} bytes long"));
-    }
-    match scheme.constraint(&text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(error.to_string()),
     }
 }
 
