@@ -108,5 +108,9 @@ fn row(shown: &AppWithRegistry) -> String {
         }
     };
     // The words of people last: letters of some scripts are two columns wide.
-    format!("{:<20} {state}  {}", shown.app.slug.as_str(), shown.app.name)
+    format!(
+        "{:<20} {state}  {}",
+        shown.app.slug.as_str(),
+        shown.app.name
+    )
 }

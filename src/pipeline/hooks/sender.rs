@@ -15,7 +15,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 
-use super::address::is_public;
+use super::address::{is_of_the_link, is_public};
 use crate::retry_after::retry_after;
 use crate::tls;
 
@@ -71,9 +71,9 @@ pub(super) enum SendError {
     Failed,
 }
 
-/// All addresses of a name are private.
+/// No address of a name may be reached.
 #[derive(Debug, thiserror::Error)]
-#[error("the name leads to no public address")]
+#[error("the name leads to no address that hooks may go to")]
 struct NotPublic;
 
 /// A name has no address.
@@ -82,7 +82,8 @@ struct NotPublic;
 struct NoName(#[source] std::io::Error);
 
 impl HookSender {
-    /// Makes one. `private`: addresses that are not on the internet are good too, and so is `http`.
+    /// Makes one. `private`: addresses that are not on the internet are good too, but for those of the
+    /// link, and so is `http`.
     ///
     /// # Errors
     /// When TLS cannot be set up.
@@ -108,6 +109,9 @@ impl HookSender {
         let parsed = Url::parse(url).map_err(|_| "must be an address of the web".to_owned())?;
         match destination(&parsed, self.private) {
             Ok(()) => Ok(()),
+            Err(SendError::Refused) if self.private => {
+                Err("must not lead to a link-local address".to_owned())
+            }
             Err(SendError::Refused) => Err(
                 "must not lead to a private address unless TOLLGATE_HOOKS_PRIVATE is `on`"
                     .to_owned(),
@@ -157,9 +161,13 @@ fn destination(url: &Url, private: bool) -> Result<(), SendError> {
     // As the parser writes addresses: `0x7f.1` has become `127.0.0.1`.
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     match literal.parse::<IpAddr>() {
-        Ok(address) if !private && !is_public(address) => Err(SendError::Refused),
+        Ok(address) if !may_be_reached(address, private) => Err(SendError::Refused),
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+fn may_be_reached(address: IpAddr, private: bool) -> bool {
+    is_public(address) || (private && !is_of_the_link(address))
 }
 
 fn cause(error: &reqwest::Error) -> SendError {
@@ -223,7 +231,9 @@ impl Resolve for Guard {
             // The port is that of the address, which the caller puts in.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let found = found.map_err(NoName)?;
-            let good: Vec<SocketAddr> = found.filter(|it| private || is_public(it.ip())).collect();
+            let good: Vec<SocketAddr> = found
+                .filter(|it| may_be_reached(it.ip(), private))
+                .collect();
             if good.is_empty() {
                 return Err(Box::new(NotPublic) as Box<dyn Error + Send + Sync>);
             }
@@ -269,7 +279,12 @@ mod tests {
             (
                 "https://169.254.169.254/latest",
                 Err(SendError::Refused),
-                Ok(()),
+                Err(SendError::Refused),
+            ),
+            (
+                "http://[::ffff:169.254.169.254]/",
+                Err(SendError::Url),
+                Err(SendError::Refused),
             ),
             ("https://[::1]/", Err(SendError::Refused), Ok(())),
             (

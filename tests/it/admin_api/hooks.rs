@@ -583,7 +583,10 @@ async fn a_receiver_without_tls_is_told_from_one_that_is_away(engine: Engine) {
     let port = crate::rabbitmq::tls::relay().await;
     let errors = [
         (receiver.url.replace("http:", "https:"), "tls_failed"),
-        (format!("https://localhost:{port}/"), "certificate_untrusted"),
+        (
+            format!("https://localhost:{port}/"),
+            "certificate_untrusted",
+        ),
         ("http://127.0.0.1:1/".to_owned(), "connection_failed"),
     ];
     for (url, error) in errors {
