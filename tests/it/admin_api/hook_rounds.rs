@@ -1,7 +1,6 @@
 //! What happens to a hook while a round of deliveries is under way at it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,7 +31,7 @@ impl Waiting {
                 let (answer, said) = oneshot::channel();
                 let tell = tell.clone();
                 tokio::spawn(async move {
-                    let mut head = [0; 1 << 16];
+                    let mut head = vec![0; 1 << 16];
                     let _ = stream.read(&mut head).await.unwrap();
                     let _ = tell.send(answer);
                     if let Ok(said) = said.await {
@@ -176,8 +175,8 @@ async fn ten_thousand_changes_of_one_transaction_are_told_in_order(engine: Engin
 async fn what_is_under_way_at_the_end_of_a_server_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut settings = environment(dir.path());
-    let listen = format!("127.0.0.1:{}", quiet_port());
-    settings.insert("TOLLGATE_LISTEN".into(), listen.into());
+    let address = format!("127.0.0.1:{}", quiet_port());
+    settings.insert("TOLLGATE_LISTEN".into(), address.clone().into());
     settings.insert("TOLLGATE_HOOKS_PRIVATE".into(), "on".into());
     let server = Serving::start(&settings).await;
     let mut receiver = Waiting::start().await;
@@ -194,8 +193,6 @@ async fn what_is_under_way_at_the_end_of_a_server_is_written() {
     let answer = receiver.arrived.recv().await.unwrap();
     let ended = tokio::task::spawn_blocking(move || server.terminate());
     // It takes no connections any more: the end has begun.
-    let address = settings[&OsString::from("TOLLGATE_LISTEN")].clone();
-    let address = address.into_string().unwrap();
     while tokio::net::TcpStream::connect(&address).await.is_ok() {
         tokio::task::yield_now().await;
     }
