@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use secrecy::ExposeSecret;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -32,8 +33,7 @@ async fn some_at_once_wait_for_each_other(engine: Engine) {
     let place = of_the_version_before(engine).await;
     let settings = settings(&place.url());
     let migrate = || tollgate(&["migrate"], settings.clone());
-    let all = tokio::join!(migrate(), migrate(), migrate());
-    for output in [all.0, all.1, all.2] {
+    for output in join_all((0..6).map(|_| migrate())).await {
         assert!(output.status.success(), "{}", err(&output));
         assert!(out(&output).contains("the schema is up to date"));
     }
