@@ -9,8 +9,10 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 /// own `Date`, since both come from the same clock; without one it says nothing.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit()) {
+        // More than fits is a long time too.
+        let seconds = text.parse().unwrap_or(u32::MAX);
+        return Some(Duration::from_secs(seconds.into()));
     }
     let until = DateTime::parse_from_rfc2822(text).ok()?;
     let sent = headers.get(DATE)?.to_str().ok()?;
@@ -34,6 +36,8 @@ mod tests {
             ("Sat, 28 Nov 2026 12:02:00 GMT", None, None),
             ("Sat, 28 Nov 2026 12:02:00 GMT", Some("today"), None),
             ("-1", Some(NOW), None),
+            ("", Some(NOW), None),
+            ("99999999999999999999", None, Some(u64::from(u32::MAX))),
             ("1.5", Some(NOW), None),
             ("soon", Some(NOW), None),
         ] {

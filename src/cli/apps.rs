@@ -107,8 +107,9 @@ fn row(shown: &AppWithRegistry) -> String {
             format!("paused since {since}, {waiting} messages wait: {reason}")
         }
     };
+    // The words of people last: letters of some scripts are two columns wide.
     format!(
-        "{:<20} {:<30} {state}",
+        "{:<20} {state}  {}",
         shown.app.slug.as_str(),
         shown.app.name
     )

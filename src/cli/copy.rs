@@ -186,12 +186,15 @@ impl Progress {
                     self.told.set(if rows == of { 0 } else { rows });
                 }
             }
-            CopyStep::Comparing { table } => {
-                self.bar.set_message(format!("comparing {table}"));
-                if self.bar.is_hidden() {
-                    output::note(&format!("comparing {table}"));
-                }
-            }
+            CopyStep::Checking { table } => self.says(&format!("looking through {table}")),
+            CopyStep::Comparing { table } => self.says(&format!("comparing {table}")),
+        }
+    }
+
+    fn says(&self, step: &str) {
+        self.bar.set_message(step.to_owned());
+        if self.bar.is_hidden() {
+            output::note(step);
         }
     }
 

@@ -20,9 +20,10 @@ impl Sample {
     pub(super) fn new(provider: &'static Spec, event_type: &str) -> Result<Self, CliError> {
         let text = provider.sample(event_type).ok_or_else(|| {
             let types: Vec<&str> = provider.types.iter().map(|it| it.name).collect();
+            let nearest = nearest(&types, event_type);
             CliError::Usage {
                 what: format!("there is no sample of {}'s `{event_type}`", provider.name),
-                right: format!("one of: {}", types.join(", ")),
+                right: format!("{nearest}one of: {}", types.join(", ")),
             }
         })?;
         let payload = serde_json::from_str(text).map_err(|error| CliError::Usage {
@@ -98,14 +99,17 @@ impl Sample {
     }
 }
 
+/// Asks whether the nearest of some words was meant, if one is near.
+fn nearest(words: &[&str], wrong: &str) -> String {
+    let far = |word: &&&str| strsim::osa_distance(word, wrong);
+    let nearest = words.iter().min_by_key(far).filter(|it| far(it) <= 2);
+    nearest.map_or_else(String::new, |word| format!("did you mean `{word}`? "))
+}
+
 /// Says which keys an object of the sample has, the nearest to a wrong one first.
 fn possible(object: &serde_json::Map<String, Value>, wrong: &str) -> String {
     let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
-    keys.sort_by_key(|key| strsim::osa_distance(key, wrong));
-    let nearest = keys
-        .first()
-        .filter(|key| strsim::osa_distance(key, wrong) <= 2);
-    let nearest = nearest.map_or_else(String::new, |key| format!("did you mean `{key}`? "));
+    let nearest = nearest(&keys, wrong);
     keys.sort_unstable();
     format!(
         "{nearest}the sample has {} there; `--add` adds a key that it does not have",

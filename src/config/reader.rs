@@ -245,6 +245,11 @@ fn nearest_key(key: &str) -> Option<String> {
     if setting::is_known(&name) {
         return Some(key.to_ascii_lowercase());
     }
+    // In a file of Tollgate's the first word seems to be one too many.
+    let whole = format!("TOLLGATE_{name}");
+    if setting::is_known(&whole) {
+        return Some(whole.to_ascii_lowercase());
+    }
     setting::nearest(&name).map(|it| it.to_ascii_lowercase())
 }
 

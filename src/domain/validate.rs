@@ -170,8 +170,13 @@ pub fn web_address(text: &str) -> Result<String, String> {
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));
     let is_begun = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-    if !is_begun || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        Err("must be an address that begins with https://, without blanks".to_owned())
+    // A backslash is a slash to some readers of addresses and a letter to others.
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    if !is_begun || text.contains(is_odd) {
+        Err(
+            "must be an address that begins with https://, without blanks and backslashes"
+                .to_owned(),
+        )
     } else if text.is_ascii() {
         Ok(text.to_owned())
     } else {

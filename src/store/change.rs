@@ -273,9 +273,10 @@ impl Tx {
         before: Timestamp,
         most: u32,
     ) -> Result<u64, StoreError> {
+        // The first condition is that of the row as it is when its lock was waited for.
         let sql = r"
             DELETE FROM changes
-            WHERE seq IN (
+            WHERE published_at < $1 AND seq IN (
                 SELECT seq
                 FROM changes
                 WHERE published_at IS NOT NULL AND published_at < $1

@@ -23,9 +23,10 @@ use secrecy::SecretString;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 pub use self::cells::TableDigest;
-use self::cells::{Cell, TableShape};
+use self::cells::{Cell, Kind, TableShape};
 use super::StoreError;
 use super::postgres::copy_target::{CopyTarget, CopyText, kept};
+use super::postgres::unfit::why_unfit;
 use super::sqlite::copy_source::{CopySource, picked};
 
 /// A chunk is sent when it has this many bytes: few enough to be held in memory with the rows that
@@ -44,6 +45,18 @@ pub enum CopyError {
     /// The target cannot be written.
     #[error("the target failed")]
     Target(#[source] StoreError),
+    /// The target cannot keep a document of the source.
+    #[error("`{column}` of the row {row} of the table `{table}` {why}: mend it in the source")]
+    Unfit {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The key of the row.
+        row: String,
+        /// What is wrong with it, as the end of a sentence.
+        why: &'static str,
+    },
     /// The target does not take a table, whose rows may not fit each other.
     #[error("the target does not take the table `{table}`")]
     Table {
@@ -96,6 +109,11 @@ impl ComparedTable {
 /// The work that is under way.
 #[derive(Clone, Copy, Debug)]
 pub enum CopyStep<'a> {
+    /// A table of the source is looked through for what the target cannot keep.
+    Checking {
+        /// The table.
+        table: &'a str,
+    },
     /// Rows of a table were copied, of so many, those of earlier runs included.
     Copied {
         /// The table.
@@ -172,6 +190,9 @@ impl StoreCopy {
     /// source is. Returns the comparison, table by table; the copy is complete, and the target can be
     /// served, if all of them are the same.
     ///
+    /// The source is looked through before anything is written: a document that the target cannot keep
+    /// would stop the copy in the middle.
+    ///
     /// # Errors
     /// See [`CopyError`]. What was copied stays; the next run goes on behind it.
     pub async fn run(
@@ -179,6 +200,7 @@ impl StoreCopy {
         place: &str,
         mut tell: impl FnMut(CopyStep<'_>),
     ) -> Result<Vec<ComparedTable>, CopyError> {
+        self.check(&mut tell).await?;
         self.begin(place).await?;
         for index in 0..self.tables.len() {
             self.copy_table(index, &mut tell).await?;
@@ -216,6 +238,34 @@ impl StoreCopy {
             });
         }
         Ok(compared)
+    }
+
+    /// Looks for documents that the target cannot keep.
+    async fn check(&mut self, tell: &mut impl FnMut(CopyStep<'_>)) -> Result<(), CopyError> {
+        for table in &self.tables {
+            let documents = table.columns.iter().filter(|it| it.kind == Kind::Json);
+            for (index, column) in documents.enumerate() {
+                if index == 0 {
+                    tell(CopyStep::Checking { table: &table.name });
+                }
+                let mut suspects = self.source.suspects(table, column);
+                while let Some(mut row) = suspects.try_next().await.map_err(CopyError::Source)? {
+                    let Some(Cell::Json(document)) = row.pop() else {
+                        continue;
+                    };
+                    if let Some(why) = why_unfit(&document) {
+                        let key: Vec<String> = row.iter().map(Cell::to_string).collect();
+                        return Err(CopyError::Unfit {
+                            table: table.name.clone(),
+                            column: column.name.clone(),
+                            row: key.join(" "),
+                            why,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that the target has nothing but what this copy has written.

@@ -110,7 +110,7 @@ impl Tx {
             &format!(
                 r"
                 WITH wanted AS (SELECT name, kind, value, keys, tail FROM {{rows}} AS given),
-                found AS ({found})
+                found AS MATERIALIZED ({found})
                 "
             ),
             binds![forms, app]?,
@@ -130,7 +130,7 @@ impl Tx {
     ) -> Result<BTreeMap<String, Customer>, StoreError> {
         let found = r"
             WITH wanted AS (SELECT key AS name FROM {rows} AS given),
-            found AS (
+            found AS MATERIALIZED (
                 SELECT wanted.name, customers.id, 0 AS rank
                 FROM wanted
                 CROSS JOIN customers
@@ -150,7 +150,8 @@ impl Tx {
     }
 
     /// Returns for each name the customer shown for the best of the rows that were found: the
-    /// lowest rank, then the first made.
+    /// lowest rank, then the first made. What was found is MATERIALIZED: while PostgreSQL knows
+    /// nothing yet of a table that fills, it would find it anew for every customer that there is.
     async fn customers_best(
         &mut self,
         found: &str,

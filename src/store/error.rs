@@ -106,6 +106,8 @@ pub enum Trouble {
     ReadOnly,
     /// The server refuses the user, the password or the name of the database.
     Denied,
+    /// The user lacks a right to what is in the database.
+    Forbidden,
     /// Anything else.
     Broken,
 }
@@ -120,6 +122,7 @@ impl Trouble {
             Self::Full => "store_full",
             Self::ReadOnly => "store_read_only",
             Self::Denied => "store_denied",
+            Self::Forbidden => "store_forbidden",
             Self::Broken => "store_failed",
         }
     }
@@ -133,6 +136,9 @@ impl Trouble {
             Self::Full => "the database's disk is full",
             Self::ReadOnly => "the database takes no writes",
             Self::Denied => "the database refuses the user, the password or the database's name",
+            Self::Forbidden => {
+                "the database's user may not do that: let it own the database and its tables, or grant it rights"
+            }
             Self::Broken => "the database fails; the log has the reason",
         }
     }

@@ -197,21 +197,38 @@ impl Tx {
         Ok(self.execute(sql, binds![id, until, now]).await? > 0)
     }
 
-    /// Ends a round of deliveries: how the hook stands, and until when it rests.
+    /// Gives back a hook that was taken until an instant; `false` if it is gone, or somebody else's because
+    /// the round took longer than that.
+    pub(crate) async fn hook_give_back(
+        &mut self,
+        id: &HookId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE hooks SET leased_until = $3 WHERE id = $1 AND leased_until = $2";
+        Ok(self.execute(sql, binds![id, until, now]).await? > 0)
+    }
+
+    /// Notes how a hook stands after a round of deliveries, and until when it rests; `false` if an admin
+    /// has changed it meanwhile.
     pub(crate) async fn hook_settle(
         &mut self,
         hook: &Hook,
         rest_until: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let sql = r"
             UPDATE hooks
-            SET failing_since = $2, failures = $3, rest_until = $4, leased_until = $5
-            WHERE id = $1
+            SET failing_since = $2, failures = $3, rest_until = $4
+            WHERE id = $1 AND updated_at = $5
         ";
-        let binds = binds![&hook.id, hook.failing_since, hook.failures, rest_until, now];
-        self.execute(sql, binds).await?;
-        Ok(())
+        let binds = binds![
+            &hook.id,
+            hook.failing_since,
+            hook.failures,
+            rest_until,
+            hook.updated_at
+        ];
+        Ok(self.execute(sql, binds).await? > 0)
     }
 
     /// Ends the rest of a hook: an admin wants something to be sent now.

@@ -119,7 +119,7 @@ impl Tx {
         self.fetch(&sql, binds![hook, now, most]).await
     }
 
-    /// Notes how tries ended.
+    /// Notes how tries ended, unless another worker has ended the delivery meanwhile.
     pub(crate) async fn delivery_settle(
         &mut self,
         tried: &[Tried],
@@ -140,7 +140,7 @@ impl Tx {
                 next_at = tried.next_at, tried_at = $2, settled_at = tried.settled_at,
                 status = tried.status, error = tried.error
             FROM {rows} AS tried
-            WHERE hook_deliveries.seq = tried.seq
+            WHERE hook_deliveries.seq = tried.seq AND hook_deliveries.settled_at IS NULL
         ";
         self.execute(sql, binds![rows, now]).await?;
         Ok(())
@@ -220,16 +220,22 @@ impl Tx {
         self.fetch_opt(&sql, binds![hook, id]).await
     }
 
-    /// Orders the same again: another delivery of the same change. `None` if that is gone by now.
+    /// Orders the same again: another delivery of the same change, which is kept as long from now on as
+    /// if it were new. `None` if it is gone by now.
     pub(crate) async fn delivery_again(
         &mut self,
         app: &AppSlug,
         delivery: &HookDelivery,
         now: Timestamp,
     ) -> Result<Option<DeliveryId>, StoreError> {
-        // Locks the change: what removes it takes the deliveries that it finds, and must find this one.
-        let sql = "UPDATE changes SET id = id WHERE seq = $1";
-        if self.execute(sql, binds![delivery.change_seq]).await? == 0 {
+        // What removes old changes takes their deliveries with them. Under way at the same time, it waits
+        // for this row and finds that it is not old any more.
+        let sql = r"
+            UPDATE changes
+            SET published_at = CASE WHEN published_at IS NULL THEN NULL ELSE $2 END
+            WHERE seq = $1
+        ";
+        if self.execute(sql, binds![delivery.change_seq, now]).await? == 0 {
             return Ok(None);
         }
         let id = delivery_id(&delivery.hook, &delivery.change, now);

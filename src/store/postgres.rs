@@ -19,6 +19,7 @@ mod row;
 mod session;
 mod statement;
 mod unfinished_copy;
+pub(super) mod unfit;
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
-use self::error::{failed, is_missing_table};
+use self::error::{failed, is_missing_table, migration_failed};
 use self::look_up::LookUps;
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
@@ -146,7 +147,7 @@ impl Driver for PostgresDriver {
         let migrated = async {
             encoding::refuse_narrow(&mut *single.acquire().await.map_err(failed)?).await?;
             let migrated = schema::migrator(MIGRATIONS).run(&single).await;
-            migrated.map_err(|source| StoreError::Migrate { source })
+            migrated.map_err(migration_failed)
         };
         let migrated = migrated.await;
         single.close().await;
@@ -158,7 +159,11 @@ impl Driver for PostgresDriver {
         let asked = schema::check(lease.connection()?, MIGRATIONS, is_missing_table);
         timeout(ANSWER_TIME, asked)
             .await
-            .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
+            .unwrap_or_else(|_| Err(away("the server did not answer in time")))
+            .map_err(|error| match error {
+                StoreError::Migrate { source } => migration_failed(source),
+                error => error,
+            })?;
         let asked = is_unfinished(lease.connection()?);
         let unfinished = timeout(ANSWER_TIME, asked)
             .await

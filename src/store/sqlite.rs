@@ -136,10 +136,15 @@ impl Driver for SqliteDriver {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
+        // The migrator's own lock is none with this engine: two that begin at once would both make the
+        // same tables.
+        let locked = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        let mut locked = locked.map_err(failed)?;
         schema::migrator(MIGRATIONS)
-            .run(&self.writer)
+            .run_direct(None, &mut *locked, false)
             .await
-            .map_err(|source| StoreError::Migrate { source })
+            .map_err(|source| StoreError::Migrate { source })?;
+        locked.commit().await.map_err(failed)
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {

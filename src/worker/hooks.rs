@@ -17,6 +17,10 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// Most hooks that are delivered to at once. A slow receiver keeps its own hook waiting alone.
 const AT_ONCE: usize = 16;
 
+/// How long the rounds under way are waited for at shutdown: most receivers answer sooner. What goes on
+/// is abandoned.
+const FINISH: Duration = Duration::from_secs(5);
+
 impl Worker {
     /// Delivers what is due, until shutdown.
     pub(super) async fn run_hooks(self, deliveries: Deliveries) {
@@ -31,8 +35,12 @@ impl Worker {
                 Err(error) => self.hooks_failed(&error, &mut pause),
             };
             tokio::select! {
-                // What was sent and is not written is sent again, under the same id.
-                () = self.shutdown.cancelled() => return,
+                () = self.shutdown.cancelled() => {
+                    // What was sent and is not written is sent again, under the same id, and only when
+                    // the lease has run out.
+                    let _ = tokio::time::timeout(FINISH, rounds.join_all()).await;
+                    return;
+                }
                 () = tokio::time::sleep(delay) => {}
                 Some(ended) = rounds.join_next() => match ended {
                     Ok(Ok(_)) => pause = Pause::new(),

@@ -29,6 +29,7 @@ mod freeze;
 mod grants;
 mod guests;
 mod holds;
+mod hook_rounds;
 mod hook_tries;
 mod hooks;
 mod idempotency;

@@ -245,12 +245,13 @@ fn every_problem_is_reported_at_once() {
         write(
             dir.path(),
             "tollgate.toml",
-            "tollgate_listn = 1\nTOLLGATE_LISTEN = \"127.0.0.1:1\"\ntollgate_data_dir = true\n",
+            "tollgate_listn = 1\nTOLLGATE_LISTEN = \"127.0.0.1:1\"\ntollgate_data_dir = true\nlog = 1\n",
         )
         .unwrap(),
     );
     insta::assert_snapshot!(printed(&source, dir.path()), @r#"
     problem: TOLLGATE_LISTEN in DIR/tollgate.toml: unknown key (did you mean tollgate_listen?); expected the name of a setting in lower case, such as tollgate_listen
+    problem: log in DIR/tollgate.toml: unknown key (did you mean tollgate_log?); expected the name of a setting in lower case, such as tollgate_listen
     problem: tollgate_listn in DIR/tollgate.toml: unknown key (did you mean tollgate_listen?); expected the name of a setting in lower case, such as tollgate_listen
     problem: TOLLGATE_LISTEN: malformed: "localhost" is not an IP address and a port; expected an IP address and a port, such as 127.0.0.1:8080 or [::]:8080
     problem: TOLLGATE_TRUSTED_PROXIES: malformed: "proxy" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1

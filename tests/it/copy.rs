@@ -356,16 +356,58 @@ async fn a_database_that_lacks_letters_is_refused() {
 async fn a_table_that_the_target_does_not_take_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let source = with_messages(dir.path(), 1).await;
-    let url = format!("sqlite://{}", source.display());
-    let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    let spoiled = "UPDATE messages SET headers = '{not JSON'";
-    connection.execute(spoiled).await.unwrap();
-    connection.close().await.unwrap();
+    // Of an app that is not there.
+    let orphan = "PRAGMA foreign_keys = OFF; INSERT INTO retired_token_hashes VALUES ('x', x'00')";
+    on_source(&source, orphan).await;
     let refused = copy(&source, &unused_database().await, &[]).await;
     assert_eq!(refused.status.code(), Some(1));
     let said = err(&refused);
     assert!(
-        said.contains("the target does not take the table `messages`"),
+        said.contains("the target does not take the table `retired_token_hashes`"),
         "{said}"
     );
+}
+
+async fn on_source(source: &Path, sql: &str) {
+    let url = format!("sqlite://{}", source.display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let sql = AssertSqlSafe(sql.to_owned());
+    connection.execute(sql).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_copied_with_every_digit_or_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = with_messages(dir.path(), 3).await;
+    let to = unused_database().await;
+    let headers =
+        |document: &str| format!("UPDATE messages SET headers = '{document}' WHERE seq = 2");
+    for (document, why) in [
+        (r#"{"n": 1e131072}"#, "a number that PostgreSQL"),
+        (r#"{"n": [0.5e-20000]}"#, "a number that PostgreSQL"),
+        (r#"{"n": "\ud800"}"#, "half of a surrogate pair"),
+        ("{not JSON", "is not JSON"),
+    ] {
+        on_source(&source, &headers(document)).await;
+        let refused = copy(&source, &to, &[]).await;
+        let said = err(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        let named = "`headers` of the row 2 of the table `messages`";
+        assert!(said.contains(named) && said.contains(why), "{said}");
+        assert_eq!(copied_messages(&to).await, 0);
+    }
+    // Nothing was begun, so that a server may still be started there.
+    let mut settings = settings(&dir.path().join("there"));
+    settings.insert("DATABASE_URL".into(), to.expose_secret().into());
+    assert!(tollgate(&["migrate"], settings).await.status.success());
+    let good = r#"{"n": [1e400, -1.5e-16382, 9007199254740993, 0.10], "é": "\ud83d\ude00"}"#;
+    on_source(&source, &headers(good)).await;
+    let done = copy(&source, &to, &[]).await;
+    assert!(done.status.success(), "{}\n{}", out(&done), err(&done));
+    let spoiled =
+        "UPDATE messages SET headers = jsonb_set(headers, '{n,0}', '1e401') WHERE seq = 2";
+    on_target(&to, spoiled).await;
+    let compared = copy(&source, &to, &["--compare-only"]).await;
+    assert_eq!(compared.status.code(), Some(2), "{}", out(&compared));
 }

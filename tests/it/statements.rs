@@ -7,6 +7,7 @@ use tollgate::domain::id::{AppSlug, CustomerId};
 use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{Act, act};
+use tollgate::pipeline::import::{Table, carry_out};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
 use tollgate::queue::Message;
@@ -14,7 +15,7 @@ use tollgate::store::{Actor, CustomerFilter, Store, StoreError, Window};
 
 use crate::architecture::sources;
 use crate::process::message;
-use crate::support::stores::{Engine, TestStore, on_both_stores};
+use crate::support::stores::{Engine, Place, TestStore, on_both_stores};
 use crate::support::{PATIENCE, stripe_customer, stripe_event, stripe_subscription};
 
 const NOW: i64 = 1_790_000_000;
@@ -114,6 +115,47 @@ on_both_stores!(
     an_act_on_one_customer_costs_few_statements,
 );
 
+/// The rows that a store has read in tables and indexes when it is gone.
+async fn rows_read(store: Store, place: &Place) -> i64 {
+    // A session hands in what it counted when it ends.
+    drop(store);
+    let sql = "SELECT coalesce(sum(idx_tup_read) + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables), 0)::int8 \
+               FROM pg_stat_user_indexes WHERE (SELECT count(*) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()) = 0";
+    let started = Instant::now();
+    let mut read = 0;
+    while read == 0 {
+        assert!(started.elapsed() < PATIENCE, "the sessions did not end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        read = place.count("", sql).await;
+    }
+    read
+}
+
+/// An import of many customers into a new store: each part of the file is looked up among those of the
+/// parts before, of which this server has no statistics either.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_does_not_read_all_customers_for_each() {
+    const LINES: usize = 5_000;
+    let TestStore { store, place } = TestStore::new(Engine::Postgres, order(NOW).now).await;
+    let line = |n: usize| {
+        let customer = n / 10;
+        format!(
+            "crm-{customer},c{customer}@example.com,acme/tool-{}\n",
+            n % 10
+        )
+    };
+    let lines = (0..LINES).map(line);
+    let file = std::iter::once("external_id,email,package\n".to_owned()).chain(lines);
+    let file = file.collect::<String>();
+    let mut table = Table::open(file.as_bytes(), None).unwrap();
+    let done = carry_out(&store, || order(NOW), None, &mut table, |_| {}).await;
+    assert_eq!(done.unwrap().lines, LINES as u64);
+    let read = rows_read(store, &place).await / i64::try_from(LINES).unwrap();
+    // 12; and 40 where what is named is looked for anew for each customer.
+    assert!(read < 25, "{read} rows for a line");
+}
+
 /// A new store has no statistics, and this server makes none: what is planned while tables are empty
 /// must not be carried out over full ones.
 #[tokio::test(flavor = "multi_thread")]
@@ -135,18 +177,7 @@ async fn plans_for_empty_tables_are_not_kept() {
         let batch: Vec<&Message> = messages.iter().collect();
         process(&store, &batch, order(NOW).now).await.unwrap();
     }
-    // A session hands in what it counted when it ends.
-    drop(store);
-    let sql = "SELECT coalesce(sum(idx_tup_read) + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables), 0)::int8 \
-               FROM pg_stat_user_indexes WHERE (SELECT count(*) FROM pg_stat_activity \
-               WHERE datname = current_database() AND pid <> pg_backend_pid()) = 0";
-    let started = Instant::now();
-    let mut read = 0;
-    while read == 0 {
-        assert!(started.elapsed() < PATIENCE, "the sessions did not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        read = place.count("", sql).await;
-    }
+    let read = rows_read(store, &place).await;
     let events = i64::try_from(BATCHES * BATCH).unwrap();
     let most = place
         .texts(

@@ -2,6 +2,7 @@
 //! are worked off.
 
 mod beside;
+mod interrupted;
 
 use std::path::Path;
 

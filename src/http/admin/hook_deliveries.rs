@@ -56,7 +56,8 @@ struct DeliveryView {
     /// The status of the receiver's last answer; null if there was none.
     status: Option<i64>,
     /// Why the last try failed: `refused` by its status, `redirected`, `timed_out`,
-    /// `name_unknown` (DNS), `tls_failed` (the certificate is not right for the name, or there is no TLS),
+    /// `name_unknown` (DNS), `certificate_expired`, `certificate_untrusted` (its issuer is not known, or not
+    /// sent along), `certificate_of_another_name`, `tls_failed` (something else, or there is no TLS),
     /// `connection_failed`, `address_refused` for a private address, `url_invalid`.
     error: Option<String>,
 }

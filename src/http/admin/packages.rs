@@ -1,7 +1,6 @@
 //! Packages of a customer: grants by hand, and those from its plans.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
@@ -13,10 +12,9 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::package_orders::{read_all, read_grant, refuse_many};
 use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
-use crate::domain::access::plan::{MAX_CONSTRAINT, PackageGrant};
-use crate::domain::access::versions::{Scheme, Schemes};
-use crate::domain::id::AppSlug;
+use crate::domain::access::versions::Schemes;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::package::{PackageView, packages_of};
@@ -26,7 +24,7 @@ use crate::http::location::Location;
 use crate::http::openapi::{self, words};
 use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::grants::{self as hand_grants, Given, GrantError, MAX_GRANTS};
+use crate::pipeline::grants::{self as hand_grants, Given, GrantError};
 use crate::pipeline::package_texts::schemes;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -72,54 +70,6 @@ async fn list(
         hand_grants::list(&state.store, &app, &customer_id(&id)?, state.clock.now()).await?;
     let packages = packages_of(&found.customer, &found.granted);
     paging.cut(packages, PackageView::key, |view| view)
-}
-
-/// A package of an order.
-#[derive(Deserialize, ToSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with `package` and perhaps `constraint`"
-)]
-pub(super) struct GrantBody {
-    /// `vendor/package` in lower case; of a package that is declared `versions: semver` also `name`
-    /// or `@scope/name`.
-    #[schema(examples("acme/tool"))]
-    package: String,
-    /// A version constraint, as Composer writes it, or Cargo if the package is declared so; `*` by
-    /// default.
-    #[schema(examples("^2.0"))]
-    constraint: Option<String>,
-}
-
-fn read_constraint(scheme: Scheme, text: String) -> Result<String, String> {
-    if text.len() > MAX_CONSTRAINT {
-        return Err(format!("must be at most {MAX_CONSTRAINT} bytes long"));
-    }
-    match scheme.constraint(&text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-impl GrantBody {
-    /// The grant, its faults noted under `at`, the path of this object with its dot.
-    fn check(
-        self,
-        field_errors: &mut FieldErrors,
-        at: &str,
-        schemes: &Schemes,
-    ) -> Option<PackageGrant> {
-        let scheme = schemes.of(&self.package);
-        let package = checked(&format!("{at}package"), scheme.package(&self.package));
-        let constraint = self.constraint.unwrap_or_else(|| "*".to_owned());
-        let constraint = read_constraint(scheme, constraint);
-        let constraint = checked(&format!("{at}constraint"), constraint);
-        let (package, constraint) = (field_errors.note(package), field_errors.note(constraint));
-        Some(PackageGrant {
-            package: package?,
-            constraint: constraint?,
-        })
-    }
 }
 
 /// A package that is granted by hand.
@@ -191,60 +141,14 @@ impl HandGrantBody {
         let billing = field_errors.note(checked(&format!("{at}billing"), billing));
         let expires_at = end(&format!("{at}expires_at"), expires_at.as_deref(), now);
         let expires_at = field_errors.note(expires_at);
-        let grant = GrantBody {
-            package,
-            constraint,
-        };
+        let places = [format!("{at}package"), format!("{at}constraint")];
+        let grant = read_grant(field_errors, places, schemes, &package, constraint);
         Some(HandGrant {
-            grant: grant.check(field_errors, at, schemes)?,
+            grant: grant?,
             billing: billing?,
             expires_at: expires_at?,
         })
     }
-}
-
-/// Reads a list of packages; 422 with every fault.
-pub(super) async fn grants_of(
-    state: &AppState,
-    app: &AppSlug,
-    bodies: Vec<GrantBody>,
-) -> Result<Vec<PackageGrant>, ApiError> {
-    refuse_many(bodies.len())?;
-    let names = bodies.iter().map(|body| body.package.as_str());
-    let schemes = schemes(&state.store, app, names).await?;
-    let check = |body: GrantBody, field_errors: &mut FieldErrors, at: &str| {
-        body.check(field_errors, at, &schemes)
-    };
-    read_all(bodies, check, |grant| &grant.package)
-}
-
-fn refuse_many(number: usize) -> Result<(), ApiError> {
-    if number > MAX_GRANTS {
-        let message = format!("must be at most {MAX_GRANTS} packages");
-        return Err(ApiError::invalid_field("packages", message));
-    }
-    Ok(())
-}
-
-fn read_all<B, T>(
-    bodies: Vec<B>,
-    check: impl Fn(B, &mut FieldErrors, &str) -> Option<T>,
-    package: impl Fn(&T) -> &String,
-) -> Result<Vec<T>, ApiError> {
-    let mut field_errors = FieldErrors::default();
-    let mut seen = BTreeSet::new();
-    let mut all = Vec::new();
-    for (index, body) in bodies.into_iter().enumerate() {
-        let at = format!("packages[{index}].");
-        if let Some(one) = check(body, &mut field_errors, &at) {
-            if !seen.insert(package(&one).clone()) {
-                field_errors.add(format!("{at}package"), "is there twice");
-            }
-            all.push(one);
-        }
-    }
-    field_errors.into_result()?;
-    Ok(all)
 }
 
 /// A grant by hand after a request.
@@ -342,7 +246,8 @@ async fn replace(
     let schemes = schemes(&state.store, &order.app, names).await?;
     let wanted = read_all(
         body.packages,
-        |body, field_errors, at| body.check(field_errors, at, &schemes, order.now),
+        |body, field_errors, at| body.check(field_errors, &format!("{at}."), &schemes, order.now),
+        |_, at| format!("{at}.package"),
         |it| &it.grant.package,
     )?;
     let id = customer_id(&id)?;

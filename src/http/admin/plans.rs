@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::packages::{GrantBody, grants_of};
 use super::plan_licenses::{self, PlanLicenseBody, licenses_of};
+use super::plan_packages::{PlanPackageBody, packages_of};
 use crate::domain::access::plan::{PackageGrant, Plan, check_plan_id};
 use crate::domain::id::Provider;
 use crate::domain::span::Span;
@@ -195,7 +195,7 @@ struct PlanBody {
     #[schema(min_length = 1, max_length = 255, examples("Pro, yearly"))]
     name: Option<String>,
     #[schema(max_items = 1_000)]
-    packages: Vec<GrantBody>,
+    packages: Vec<PlanPackageBody>,
     /// A licence of each of these products is made for every customer who buys the price, one for
     /// each of its subscriptions and purchases; also for those who have bought it already. Each is
     /// valid while what was bought is good or leaves something. None by default.
@@ -264,7 +264,7 @@ async fn put(
     let order = order_of(&admin, &state).because(reason);
     let plan = Plan {
         name,
-        packages: grants_of(&state, &order.app, body.packages).await?,
+        packages: packages_of(&state, &order.app, body.packages).await?,
         licenses: licenses_of(body.licenses)?,
         counts: body.counts.unwrap_or_default(),
         updates,

@@ -13,6 +13,24 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// True of an address that only neighbours on the link have, or many at once. Clouds keep what a machine may
+/// know of itself there, its credentials too, and no receiver: operators who allow private addresses do
+/// not mean these.
+pub(super) fn is_of_the_link(address: IpAddr) -> bool {
+    /// Where clouds have the same within their own networks: Amazon's by IPv6, Alibaba's.
+    const METADATA: [IpAddr; 2] = [
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+        IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    ];
+    let address = address.to_canonical();
+    METADATA.contains(&address)
+        || address.is_multicast()
+        || match address {
+            IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        }
+}
+
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let refused = address.is_unspecified()
@@ -65,6 +83,32 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_of_the_link_is_known_in_every_form() {
+        for link in [
+            "169.254.169.254",
+            "::ffff:169.254.0.1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+        ] {
+            assert!(is_of_the_link(link.parse().unwrap()), "{link}");
+        }
+        for other in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "::1",
+            "fd00::1",
+            "1.1.1.1",
+            "100.64.0.1",
+        ] {
+            assert!(!is_of_the_link(other.parse().unwrap()), "{other}");
+        }
+    }
 
     #[test]
     fn only_addresses_of_the_internet_are_public() {

@@ -123,7 +123,8 @@ impl Deliveries {
         now: Timestamp,
     ) -> Result<Delivered, StoreError> {
         let mut tx = store.begin().await?;
-        if !tx.hook_lease(&hook.id, now.plus(LEASE), now).await? {
+        let until = now.plus(LEASE);
+        if !tx.hook_lease(&hook.id, until, now).await? {
             return Ok(Delivered::default());
         }
         // As it is now that nobody else delivers.
@@ -143,7 +144,16 @@ impl Deliveries {
         let tried: Vec<Tried> = tried
             .map(|((it, _), answer)| judged(it, answer, now))
             .collect();
-        self.settle(store, hook, &tried, &answers, now).await
+        let settled = self.settle(hook, &tried, &answers, now);
+        let mut tx = store.begin().await?;
+        // Before the deliveries, as all who write both.
+        let is_held = tx.hook_give_back(&settled.hook.id, until, now).await?;
+        tx.delivery_settle(&tried, now).await?;
+        if is_held {
+            settled.write(&mut tx, now).await?;
+        }
+        tx.commit().await?;
+        Ok(settled.counts)
     }
 
     fn open(&self, secrets: Vec<SealedHookSecret>, now: Timestamp) -> Vec<SecretString> {
@@ -195,20 +205,20 @@ impl Deliveries {
         self.sender.send(outgoing).await
     }
 
-    async fn settle(
+    /// How a hook stands after a round.
+    fn settle(
         &self,
-        store: &Store,
         mut hook: Hook,
         tried: &[Tried],
         answers: &[Result<Answer, SendError>],
         now: Timestamp,
-    ) -> Result<Delivered, StoreError> {
+    ) -> Settled {
         let delivered = tried
             .iter()
             .filter(|it| it.state == DeliveryState::Delivered);
         let delivered = delivered.count();
         let failed = tried.len() - delivered;
-        let was_away = hook.failures >= AWAY;
+        let is_back = delivered > 0 && hook.failures >= AWAY;
         let mut rest = Duration::ZERO;
         if delivered > 0 {
             (hook.failing_since, hook.failures) = (None, 0);
@@ -229,17 +239,41 @@ impl Deliveries {
             (false, true) => Some(DisabledBecause::Failing),
             (false, false) => None,
         };
-        let mut tx = store.begin().await?;
-        tx.delivery_settle(tried, now).await?;
-        if delivered > 0 && was_away {
+        Settled {
+            hook,
+            is_back,
+            rest_until: now.plus(rest),
+            disabled,
+            counts: Delivered { delivered, failed },
+        }
+    }
+}
+
+/// How a hook stands after a round.
+struct Settled {
+    hook: Hook,
+    /// Its receiver was away, and takes something again.
+    is_back: bool,
+    rest_until: Timestamp,
+    disabled: Option<DisabledBecause>,
+    counts: Delivered,
+}
+
+impl Settled {
+    async fn write(&self, tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+        let hook = &self.hook;
+        if !tx.hook_settle(hook, self.rest_until).await? {
+            // An admin changed it under way, to another address perhaps, and had all that waits made due:
+            // what the receiver of before said is no reason to wait, and disables nothing.
+            return tx.delivery_hasten(&hook.id, now).await;
+        }
+        if self.is_back {
             tx.delivery_hasten(&hook.id, now).await?;
         }
-        tx.hook_settle(&hook, now.plus(rest), now).await?;
-        if let Some(reason) = disabled {
-            disable(&mut tx, &hook, reason, now).await?;
+        match self.disabled {
+            Some(reason) => disable(tx, hook, reason, now).await,
+            None => Ok(()),
         }
-        tx.commit().await?;
-        Ok(Delivered { delivered, failed })
     }
 }
 

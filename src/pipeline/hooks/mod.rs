@@ -316,6 +316,8 @@ pub async fn resend(
     let hook = enabled(&mut tx, &order.app, id).await?;
     let delivery: DeliveryId = delivery.parse().map_err(|_| HookError::NoDelivery)?;
     let delivery = found(&mut tx, &hook, &delivery).await?;
+    // Before the deliveries, as all who write both.
+    tx.hook_wake(&hook.id, order.now).await?;
     let again = match delivery.state {
         DeliveryState::Waiting => delivery.id.clone(),
         DeliveryState::Delivered | DeliveryState::Failed => tx
@@ -324,7 +326,6 @@ pub async fn resend(
             .ok_or(HookError::NoDelivery)?,
     };
     tx.delivery_hasten_one(&delivery, order.now).await?;
-    tx.hook_wake(&hook.id, order.now).await?;
     let details = json!({"id": hook.id, "delivery": delivery.id, "to": again});
     order.audit(&mut tx, None, "hook_resend", details).await?;
     let again = found(&mut tx, &hook, &again).await?;

@@ -15,7 +15,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 
-use super::address::is_public;
+use super::address::{is_of_the_link, is_public};
 use crate::retry_after::retry_after;
 use crate::tls;
 
@@ -59,15 +59,21 @@ pub(super) enum SendError {
     TimedOut,
     #[error("name_unknown")]
     NoName,
+    #[error("certificate_expired")]
+    Expired,
+    #[error("certificate_untrusted")]
+    Untrusted,
+    #[error("certificate_of_another_name")]
+    OtherName,
     #[error("tls_failed")]
     Tls,
     #[error("connection_failed")]
     Failed,
 }
 
-/// All addresses of a name are private.
+/// No address of a name may be reached.
 #[derive(Debug, thiserror::Error)]
-#[error("the name leads to no public address")]
+#[error("the name leads to no address that hooks may go to")]
 struct NotPublic;
 
 /// A name has no address.
@@ -76,7 +82,8 @@ struct NotPublic;
 struct NoName(#[source] std::io::Error);
 
 impl HookSender {
-    /// Makes one. `private`: addresses that are not on the internet are good too, and so is `http`.
+    /// Makes one. `private`: addresses that are not on the internet are good too, but for those of the
+    /// link, and so is `http`.
     ///
     /// # Errors
     /// When TLS cannot be set up.
@@ -102,14 +109,17 @@ impl HookSender {
         let parsed = Url::parse(url).map_err(|_| "must be an address of the web".to_owned())?;
         match destination(&parsed, self.private) {
             Ok(()) => Ok(()),
+            Err(SendError::Refused) if self.private => {
+                Err("must not lead to a link-local address".to_owned())
+            }
             Err(SendError::Refused) => Err(
                 "must not lead to a private address unless TOLLGATE_HOOKS_PRIVATE is `on`"
                     .to_owned(),
             ),
-            Err(_) if self.private => {
-                Err("must begin with https:// or http://, without user and fragment".to_owned())
-            }
-            Err(_) => Err("must begin with https://, without user and fragment".to_owned()),
+            Err(_) if self.private => Err(
+                "must begin with https:// or http://, without user, fragment and port 0".to_owned(),
+            ),
+            Err(_) => Err("must begin with https://, without user, fragment and port 0".to_owned()),
         }
     }
 
@@ -143,16 +153,21 @@ impl HookSender {
 fn destination(url: &Url, private: bool) -> Result<(), SendError> {
     let scheme = url.scheme() == "https" || (private && url.scheme() == "http");
     let is_plain = url.username().is_empty() && url.password().is_none();
-    if !scheme || !is_plain || url.fragment().is_some() {
+    // Nobody listens at port 0.
+    if !scheme || !is_plain || url.fragment().is_some() || url.port() == Some(0) {
         return Err(SendError::Url);
     }
     let host = url.host_str().ok_or(SendError::Url)?;
     // As the parser writes addresses: `0x7f.1` has become `127.0.0.1`.
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     match literal.parse::<IpAddr>() {
-        Ok(address) if !private && !is_public(address) => Err(SendError::Refused),
+        Ok(address) if !may_be_reached(address, private) => Err(SendError::Refused),
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+fn may_be_reached(address: IpAddr, private: bool) -> bool {
+    is_public(address) || (private && !is_of_the_link(address))
 }
 
 fn cause(error: &reqwest::Error) -> SendError {
@@ -164,8 +179,8 @@ fn cause(error: &reqwest::Error) -> SendError {
         if it.is::<NoName>() {
             return SendError::NoName;
         }
-        if holds_tls(it) {
-            return SendError::Tls;
+        if let Some(error) = held_tls(it) {
+            return of_tls(error);
         }
         next = it.source();
     }
@@ -176,18 +191,32 @@ fn cause(error: &reqwest::Error) -> SendError {
     }
 }
 
-/// Reports whether this is an error of TLS inside one of the connection, which passes what it holds over
-/// when it is asked for its source.
-fn holds_tls(error: &(dyn Error + 'static)) -> bool {
+/// The error of TLS inside one of the connection, which passes what it holds over when it is asked for
+/// its source.
+fn held_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(it) = next {
-        if it.is::<rustls::Error>() {
-            return true;
+        if let Some(error) = it.downcast_ref() {
+            return Some(error);
         }
         let outer = it.downcast_ref::<std::io::Error>();
         next = outer.and_then(|outer| Some(outer.get_ref()? as &(dyn Error + 'static)));
     }
-    false
+    None
+}
+
+/// What is wrong with a certificate, where its owner can tell by that what to do.
+fn of_tls(error: &rustls::Error) -> SendError {
+    use rustls::CertificateError as Wrong;
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return SendError::Tls;
+    };
+    match wrong {
+        Wrong::Expired | Wrong::ExpiredContext { .. } => SendError::Expired,
+        Wrong::UnknownIssuer => SendError::Untrusted,
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => SendError::OtherName,
+        _ => SendError::Tls,
+    }
 }
 
 /// Resolves names, and leaves out what is not public.
@@ -202,7 +231,9 @@ impl Resolve for Guard {
             // The port is that of the address, which the caller puts in.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let found = found.map_err(NoName)?;
-            let good: Vec<SocketAddr> = found.filter(|it| private || is_public(it.ip())).collect();
+            let good: Vec<SocketAddr> = found
+                .filter(|it| may_be_reached(it.ip(), private))
+                .collect();
             if good.is_empty() {
                 return Err(Box::new(NotPublic) as Box<dyn Error + Send + Sync>);
             }
@@ -234,7 +265,13 @@ mod tests {
                 Err(SendError::Url),
                 Err(SendError::Url),
             ),
+            (
+                "https://example.com:0/",
+                Err(SendError::Url),
+                Err(SendError::Url),
+            ),
             ("https://127.0.0.1/", Err(SendError::Refused), Ok(())),
+            ("https://127.0.0.1./", Err(SendError::Refused), Ok(())),
             ("https://2130706433/", Err(SendError::Refused), Ok(())),
             ("https://0x7f.1/", Err(SendError::Refused), Ok(())),
             ("https://0177.0.0.1/", Err(SendError::Refused), Ok(())),
@@ -242,7 +279,12 @@ mod tests {
             (
                 "https://169.254.169.254/latest",
                 Err(SendError::Refused),
-                Ok(()),
+                Err(SendError::Refused),
+            ),
+            (
+                "http://[::ffff:169.254.169.254]/",
+                Err(SendError::Url),
+                Err(SendError::Refused),
             ),
             ("https://[::1]/", Err(SendError::Refused), Ok(())),
             (
@@ -256,6 +298,21 @@ mod tests {
             assert_eq!(checked(url, false), public, "{url}");
             assert_eq!(checked(url, true), private, "{url}, private allowed");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_said() {
+        use rustls::CertificateError as Wrong;
+        for (wrong, said) in [
+            (Wrong::Expired, "certificate_expired"),
+            (Wrong::UnknownIssuer, "certificate_untrusted"),
+            (Wrong::NotValidForName, "certificate_of_another_name"),
+            (Wrong::BadSignature, "tls_failed"),
+        ] {
+            let error = rustls::Error::InvalidCertificate(wrong);
+            assert_eq!(of_tls(&error).to_string(), said);
+        }
+        assert_eq!(of_tls(&rustls::Error::DecryptError), SendError::Tls);
     }
 
     #[tokio::test]

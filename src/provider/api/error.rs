@@ -9,7 +9,7 @@ use stripe_client_core::StripeClientErr;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The key is wrong, or may not read this.
-    #[error("the API key was refused with {status}: {detail}")]
+    #[error("the API key was refused with {status}: {detail}; {}", advice(*status, detail))]
     KeyRefused {
         /// 401 or 403.
         status: u16,
@@ -61,5 +61,29 @@ impl ApiError {
 impl StripeClientErr for ApiError {
     fn deserialize_err(message: impl Display) -> Self {
         Self::not_understood(message)
+    }
+}
+
+/// What is wrong with a key, and what would be right, by the words of
+/// <https://docs.stripe.com/error-codes> and <https://developer.paddle.com/errors/overview>.
+fn advice(status: u16, said: &str) -> &'static str {
+    match said.split(',').next().unwrap_or_default() {
+        "api_key_expired" | "platform_api_key_expired" => "it has expired: make another one",
+        "more_permissions_required" => "give it that permission in the provider's dashboard",
+        "secret_key_required" => {
+            "it is a publishable key: give a secret (sk_…) or a restricted (rk_…) one"
+        }
+        "invalid_token" => "the provider does not know it: it was revoked, or is of the sandbox",
+        "authentication_malformed" => "it has not the form of a key: copy it once more, whole",
+        "forbidden" => {
+            "it lacks a permission, or was revoked: look at it in the provider's dashboard"
+        }
+        "testmode_charges_only" | "livemode_mismatch" => {
+            "it is of the other mode: give the key of the mode that is sold in"
+        }
+        _ if status == 401 => {
+            "the provider does not know it: it was revoked, or is of another account, or of the sandbox"
+        }
+        _ => "look at it in the provider's dashboard",
     }
 }

@@ -134,8 +134,31 @@ mod tests {
         let error = refusal(StatusCode::FORBIDDEN, body, None).to_string();
         assert_eq!(
             error,
-            "the API key was refused with 403: more_permissions_required, it lacks rak_dispute_read"
+            "the API key was refused with 403: more_permissions_required, it lacks rak_dispute_read; \
+             give it that permission in the provider's dashboard"
         );
+        for (status, code, right) in [
+            (401, "api_key_expired", "it has expired"),
+            (401, "secret_key_required", "it is a publishable key"),
+            (
+                401,
+                "invalid_request_error",
+                "the provider does not know it",
+            ),
+            (403, "invalid_token", "is of the sandbox"),
+            (
+                403,
+                "no_such_word",
+                "look at it in the provider's dashboard",
+            ),
+            (403, "forbidden", "was revoked"),
+        ] {
+            let body = json!({"error": {"type": code}}).to_string();
+            let status = StatusCode::from_u16(status).unwrap();
+            let error = refusal(status, body.as_bytes(), None).to_string();
+            assert!(error.contains(&format!("{code}; ")), "{error}");
+            assert!(error.contains(right), "{error}");
+        }
         for (status, code) in [
             (404, "object_gone"),
             (429, "provider_away"),

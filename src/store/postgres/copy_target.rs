@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
 use tokio::time::timeout;
 
 use super::encoding::refuse_narrow;
-use super::error::failed;
+use super::error::{failed, migration_failed};
 use super::pool::away;
 use super::statement::{json_without_nul, without_nul};
 use super::unfinished_copy::{UNFINISHED, is_unfinished};
@@ -48,7 +48,7 @@ impl CopyTarget {
     pub(in crate::store) async fn migrate(&mut self) -> Result<(), StoreError> {
         refuse_narrow(&mut self.connection).await?;
         let migrated = schema::migrator(MIGRATIONS).run(&mut self.connection).await;
-        migrated.map_err(|source| StoreError::Migrate { source })
+        migrated.map_err(migration_failed)
     }
 
     /// Takes the lock of a copy, held as long as the connection. Returns false if another has it.

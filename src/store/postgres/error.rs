@@ -1,6 +1,7 @@
 //! PostgreSQL's error codes.
 
 use sqlx::error::DatabaseError;
+use sqlx::migrate::MigrateError;
 
 use crate::store::StoreError;
 use crate::store::error::{Trouble, Verdict};
@@ -12,7 +13,9 @@ const REFUSED_CLASSES: [&str; 5] = ["21", "22", "23", "42", "54"];
 
 /// Of these classes, what no statement is to blame for: a privilege, a table or a column that is
 /// missing until somebody sees to it.
-const OF_THE_OPERATOR: [&str; 3] = ["42501", UNDEFINED_TABLE, "42703"];
+const OF_THE_OPERATOR: [&str; 3] = [NO_PRIVILEGE, UNDEFINED_TABLE, "42703"];
+
+const NO_PRIVILEGE: &str = "42501";
 
 const UNDEFINED_TABLE: &str = "42P01";
 
@@ -38,14 +41,32 @@ fn verdict(code: &str) -> Verdict {
         (_, "08") | ("57P01" | "57P02" | "57P03" | "57P05", _) => Trouble::Away,
         // A wrong password or user; a database that is not there or not for this user.
         (_, "28") | ("3D000", _) => Trouble::Denied,
+        (NO_PRIVILEGE, _) => Trouble::Forbidden,
         _ => Trouble::Broken,
     })
 }
 
+/// Turns an error of a migration into one of the store. Of a user who may not make tables, as in the
+/// schema `public` from PostgreSQL 15 on, it is that of any other statement.
+pub(super) fn migration_failed(source: MigrateError) -> StoreError {
+    match source {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if code_is(&error, NO_PRIVILEGE) =>
+        {
+            failed(error)
+        }
+        source => StoreError::Migrate { source },
+    }
+}
+
+fn code_is(error: &sqlx::Error, wanted: &str) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| code == wanted)
+}
+
 /// Returns true if the server lets nobody else in at present.
 pub(super) fn is_of_many_connections(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.is_some_and(|code| code == TOO_MANY_CONNECTIONS)
+    code_is(error, TOO_MANY_CONNECTIONS)
 }
 
 pub(super) fn is_missing_table(error: &dyn DatabaseError) -> bool {

@@ -84,6 +84,24 @@ impl CopySource {
         all.fetch_all(&mut self.connection).await.map_err(failed)
     }
 
+    /// Reads the documents in a column of a table that may be more than another engine keeps, each
+    /// behind the key of its row.
+    pub(in crate::store) fn suspects<'a>(
+        &'a mut self,
+        table: &'a TableShape,
+        column: &ColumnKind,
+    ) -> BoxStream<'a, Result<Vec<Cell>, StoreError>> {
+        let (name, key) = (&column.name, table.key_list());
+        let suspect = is_suspect(name);
+        let sql = format!("SELECT {key}, {name} FROM {} WHERE {suspect}", table.name);
+        let mut columns = table.key.clone();
+        columns.push(column.clone());
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch(&mut self.connection);
+        let rows = rows.map_err(failed);
+        rows.map(move |row| read(&table.name, &columns, &row?))
+            .boxed()
+    }
+
     /// Reads the rows of a table in the order of its key, from behind one of them.
     pub(in crate::store) fn rows<'a>(
         &'a mut self,
@@ -110,6 +128,15 @@ impl CopySource {
             .map(|row| read(&table.name, &table.columns, &row?));
         Ok(rows.boxed())
     }
+}
+
+/// Documents that another engine may refuse: what is no JSON, numbers that are large or small, and
+/// letters in halves. A look at each by its characters: most rows go no further.
+fn is_suspect(column: &str) -> String {
+    format!(
+        r"(NOT json_valid({column}) OR length({column}) > 16000
+        OR {column} GLOB '*[0-9][eE][-+0-9]*' OR {column} GLOB '*\u[dD][89a-fA-F]*')"
+    )
 }
 
 /// Binds a cell of a key: keys are texts, whole numbers and bytes.

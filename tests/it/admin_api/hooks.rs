@@ -580,8 +580,13 @@ async fn what_waits_is_sent_at_once_when_an_admin_says_so(engine: Engine) {
 async fn a_receiver_without_tls_is_told_from_one_that_is_away(engine: Engine) {
     let rig = Rig::start(engine).await;
     let receiver = Receiver::start().await;
+    let port = crate::rabbitmq::tls::relay().await;
     let errors = [
         (receiver.url.replace("http:", "https:"), "tls_failed"),
+        (
+            format!("https://localhost:{port}/"),
+            "certificate_untrusted",
+        ),
         ("http://127.0.0.1:1/".to_owned(), "connection_failed"),
     ];
     for (url, error) in errors {
@@ -600,6 +605,8 @@ async fn what_hooks_may_be_is_checked(engine: Engine) {
         (json!({"url": "ftp://x.example/"}), "url"),
         (json!({"url": "https://u:p@x.example/"}), "url"),
         (json!({"url": "https://bücher.example/"}), "url"),
+        (json!({"url": "https://x.example\\@y.example/"}), "url"),
+        (json!({"url": "https://x.example:0/"}), "url"),
         (
             json!({"url": format!("https://x.example/{}", "x".repeat(2_000))}),
             "url",

@@ -291,6 +291,41 @@ async fn wrong_plans_are_refused(engine: Engine) {
         .refused(422, "body_invalid");
 }
 
+async fn a_plan_takes_packages_by_their_names_alone(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let body = json!({"packages": ["acme/tool", {"package": "acme/forms", "constraint": "^2.0"}]});
+    let plan = rig.put("/plans/stripe/p", body).await.expect(201);
+    assert_eq!(
+        plan["packages"],
+        json!([
+            {"package": "acme/tool", "constraint": "*"},
+            {"package": "acme/forms", "constraint": "^2.0"},
+        ])
+    );
+    for (packages, field) in [
+        (json!(["acme/tool", "no name"]), "packages[1]"),
+        (json!(["acme/tool", "acme/tool"]), "packages[1]"),
+        (
+            json!([{"package": "a/b"}, {"package": "a/b"}]),
+            "packages[1].package",
+        ),
+        (json!(["acme/tool", 7]), "packages[1]"),
+        (
+            json!([{"package": "a/b", "version": "1"}]),
+            "packages[0].version",
+        ),
+    ] {
+        let refused = rig
+            .put("/plans/stripe/p", json!({"packages": packages}))
+            .await;
+        let problem = refused.refused(422, "body_invalid");
+        assert_eq!(
+            problem["errors"][0]["field"], field,
+            "{packages}: {problem}"
+        );
+    }
+}
+
 async fn a_package_is_named_in_one_part_or_two(engine: Engine) {
     let rig = Rig::start(engine).await;
     let paths = ["/packages/a%2Fb", "/packages/a%2fb", "/packages/a/b"];
@@ -436,6 +471,7 @@ on_both_stores! {
     plans_of_the_settings_are_read_only,
     a_price_moves_from_the_settings_to_the_api_without_a_gap,
     wrong_plans_are_refused,
+    a_plan_takes_packages_by_their_names_alone,
     a_package_is_named_in_one_part_or_two,
     releases_are_recorded_once_by_value,
     a_release_is_removed_by_any_spelling,
