@@ -53,6 +53,10 @@ impl WorkingSet {
         emails: &BTreeSet<String>,
         now: Timestamp,
     ) -> Vec<Change> {
+        if emails.is_empty() {
+            // Most events say nothing of addresses.
+            return Vec::new();
+        }
         let is_one = |row: &Customer| {
             row.profile
                 .folded_email()

@@ -81,17 +81,22 @@ impl<'a> Dossier<'a> {
         dossier
     }
 
+    /// Assesses the subscriptions of its accounts, among all of the working set: a batch has hundreds,
+    /// and each of its events asks.
     fn assess(&mut self, working_set: &'a WorkingSet) {
         let terms = Terms {
             policy: self.policy,
             plans: self.plans,
             now: self.now,
         };
-        let accounts = self.accounts.iter().map(|account| (&account.key, *account));
-        let accounts: BTreeMap<&ObjectKey, &Account> = accounts.collect();
+        let accounts = self.accounts.iter();
+        let accounts = accounts.map(|account| (by_id(&account.key), *account));
+        let accounts: BTreeMap<(&str, &ObjectKey), &Account> = accounts.collect();
         for it in working_set.subscriptions.values() {
-            let account = it.account.as_ref().and_then(|key| accounts.get(key));
-            let Some(account) = account else { continue };
+            let account = it.account.as_ref();
+            let Some(account) = account.and_then(|key| accounts.get(&by_id(key))) else {
+                continue;
+            };
             let payments: Vec<&Payment<'_>> = self.payments.of_subscription(&it.key).collect();
             let assess = |though_lost| {
                 assessment(
@@ -299,4 +304,10 @@ impl Assessment {
         self.failing_since
             .filter(|_| self.standing == Standing::Failing)
     }
+}
+
+/// Puts an id before the scope that it is unique within: where keys are compared to find few among many,
+/// the ids are what differs.
+fn by_id(key: &ObjectKey) -> (&str, &ObjectKey) {
+    (&key.id, key)
 }

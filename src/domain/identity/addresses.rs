@@ -115,6 +115,9 @@ pub(crate) fn same_email(working_set: &WorkingSet, group: &Group) -> BTreeSet<Fl
     let rows = group.rows.iter();
     let rows = rows.filter_map(|id| working_set.customers.get(id));
     emails.extend(rows.filter_map(|row| row.profile.folded_email()));
+    if emails.is_empty() {
+        return BTreeSet::new();
+    }
     let has_one = |account: &&Account| {
         let email = account.linking_email.as_ref();
         email.is_some_and(|email| emails.contains(email))

@@ -135,6 +135,9 @@ pub fn groups_near(
 /// Returns the customers with these shown rows according to the stored links. Needs only their own
 /// rows and accounts, whereas [`groups`] needs all accounts of the same addresses.
 pub fn stored_groups(working_set: &WorkingSet, shown: &BTreeSet<CustomerId>) -> Vec<Group> {
+    if shown.is_empty() {
+        return Vec::new();
+    }
     let mut groups: BTreeMap<&CustomerId, Group> =
         shown.iter().map(|id| (id, Group::default())).collect();
     for row in working_set.customers.values() {
