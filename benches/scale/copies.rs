@@ -155,7 +155,13 @@ pub(crate) async fn copy_events(database: &mut PgConnection, customers: u32, of_
         run(database, &sql).await;
         done = end;
     }
-    run(database, "VACUUM ANALYZE events").await;
+    // Three ids each, as the index of objects has them of an event of a subscription.
+    let sql = "INSERT INTO event_objects (app, hash, seq) \
+               SELECT app, ('x' || left(encode(sha256(convert_to(named, 'UTF8')), 'hex'), 16))::bit(64)::bigint, seq \
+               FROM events, LATERAL (VALUES (id), (replace(customer_id, 'cust_', 'cus_')), \
+               (replace(customer_id, 'cust_', 'sub_'))) AS ids (named) WHERE id LIKE 'evt_f%'";
+    run(database, sql).await;
+    run(database, "VACUUM ANALYZE").await;
 }
 
 async fn run(database: &mut PgConnection, sql: &str) {

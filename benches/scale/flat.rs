@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
 
+use super::backlog;
 use super::copies::{copy, copy_events, make_one};
 use super::{Api, load, settings, spread};
 use crate::support::postgres::Cluster;
@@ -22,6 +23,8 @@ const WINDOW: Duration = Duration::from_secs(4);
 const LOSS: f64 = 0.15;
 
 struct Side {
+    name: &'static str,
+    url: SecretString,
     api: Api,
     customers: u32,
     address: SocketAddr,
@@ -54,6 +57,8 @@ pub(crate) async fn compare(customers: u32) {
         let folder = tempfile::tempdir().unwrap();
         let api = Api::start(&settings(folder.path(), &url)).await;
         sides.push(Side {
+            name,
+            url,
             address: api.base.trim_start_matches("http://").parse().unwrap(),
             api,
             customers,
@@ -114,6 +119,8 @@ async fn measure(side: &Side) -> Vec<(&'static str, f64)> {
     let mut times = spread(&side.api, side.customers, events).await;
     figures.push(("events of a customer", a_second(times.at(0.5))));
     figures.push(("access checks, 64 connections", access(side).await));
+    let drained = backlog::drain(side.name, &side.url, side.customers).await;
+    figures.push(("worker, backlog of renewals", drained));
     figures
 }
 

@@ -3,8 +3,9 @@
 //! asked over HTTP, one question after the other.
 //!
 //! `cargo bench --bench scale` (a few minutes); `CUSTOMERS=100000` for another number. `FLAT=1`
-//! compares with 10,000 customers instead, and gives each customer five events, a tenth of them with
-//! their payload: some 12 GB below the folder for temporary files (`TMPDIR`).
+//! compares with 10,000 customers instead, asks for access and drains a backlog too, and gives each
+//! customer five events, a tenth of them with their payload: some 15 GB below the folder for
+//! temporary files (`TMPDIR`).
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,6 +13,7 @@
     reason = "a rig that ends at the first surprise and prints what it saw"
 )]
 
+mod backlog;
 mod copies;
 mod flat;
 #[expect(dead_code, reason = "the other benchmark uses more of it")]

@@ -35,7 +35,7 @@ mod support {
 }
 mod table;
 
-use rows::{access, changes, embedded, footprint, receiver, settings, together, worker};
+use rows::{access, changes, embedded, far, footprint, receiver, settings, together, worker};
 use support::postgres;
 use table::Table;
 
@@ -83,6 +83,9 @@ async fn main() {
     }
     if is_wanted("worker") {
         worker::measure(&mut table).await;
+    }
+    if is_wanted("far") {
+        far::measure(&mut table).await;
     }
     if is_wanted("together") {
         together::measure(&mut table).await;

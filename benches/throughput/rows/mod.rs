@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod changes;
 pub(crate) mod embedded;
+pub(crate) mod far;
 pub(crate) mod footprint;
 pub(crate) mod receiver;
 pub(crate) mod together;

@@ -76,7 +76,7 @@ async fn drain_once(side: Side, workers: usize) -> (f64, f64) {
 }
 
 /// Puts a backlog into a side's queue.
-async fn fill(side: Side) {
+pub(super) async fn fill(side: Side) {
     let (events, customers) = backlog();
     let queue = queue(side).await;
     let published = stream::iter(0..events)
@@ -87,7 +87,7 @@ async fn fill(side: Side) {
 
 /// Waits until the backlog is in the ledger. The rate is that from the beginning of the first
 /// batch to that of the last, which leaves out how long the program took to start.
-async fn drain(programs: &mut [Program], database: &SecretString) -> f64 {
+pub(super) async fn drain(programs: &mut [Program], database: &SecretString) -> f64 {
     let mut connection = PgConnection::connect(database.expose_secret())
         .await
         .unwrap();
