@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, Uri};
 use subtle::ConstantTimeEq;
 
+use super::form::Fields;
 use super::place::{PLACE, is_ours};
 use super::refusal::Refusal;
 use super::session::Session;
@@ -15,6 +16,7 @@ use crate::http::auth::{self, Admin};
 use crate::http::client_addr::is_proxy;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::order::Order;
+use crate::random;
 
 /// A signed-in admin, and the app that is looked at: the token's own, or the session's.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub(super) struct Visitor {
     pub(super) session: Session,
     /// The browser came by TLS.
     pub(super) is_secure: bool,
+    /// Drawn anew for each page: the key of its forms that make something.
+    pub(super) form_key: String,
     /// The request came from htmx, which wants the part of the page that it swaps.
     pub(super) is_part: bool,
 }
@@ -56,7 +60,9 @@ impl Visitor {
 
     /// Checks what a form says of the page that it was on. A page of an app that is not looked at any
     /// more, in another tab, must not act on this one.
-    pub(super) fn check_form(&self, csrf: &str, app: &str) -> Result<(), ApiError> {
+    pub(super) fn check_fields(&self, fields: &Fields) -> Result<(), ApiError> {
+        let csrf = fields.get("csrf").unwrap_or_default();
+        let app = fields.get("app").unwrap_or_default();
         let own = self.session.csrf.as_bytes();
         if !bool::from(own.ct_eq(csrf.as_bytes())) {
             return Err(ApiError::Forbidden {
@@ -109,12 +115,14 @@ impl FromRequestParts<AppState> for Visitor {
         let sees_all_apps = admin.app.is_none();
         let app = admin.app.clone().unwrap_or_else(|| session.app.clone());
         admin.app = Some(app.clone());
+        let form_key = random::bytes::<16>().map_err(ApiError::internal)?;
         Ok(Self {
             admin,
             app,
             sees_all_apps,
             session,
             is_secure: is_secure(parts, state),
+            form_key: hex::encode(form_key),
             is_part,
         })
     }
