@@ -41,6 +41,15 @@ impl Fields {
             .filter(|value| !value.is_empty())
     }
 
+    /// Checks that they are of a page that this visitor looks at.
+    ///
+    /// # Errors
+    /// 403 `form_outdated`, 409 `app_changed`.
+    pub(super) fn check_page(&self, visitor: &Visitor) -> Result<(), ApiError> {
+        let csrf = self.get("csrf").unwrap_or_default();
+        visitor.check_form(csrf, self.get("app").unwrap_or_default())
+    }
+
     /// Returns a field that must be filled in.
     ///
     /// # Errors
@@ -154,7 +163,7 @@ impl FromRequest<AppState> for AnyForm {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
         let fields = read(&parts, body, state).await?;
-        visitor.check_fields(&fields)?;
+        fields.check_page(&visitor)?;
         Ok(Self { visitor, fields })
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn once(
     let bytes = form::body_of(&parts, body, &state).await?;
     let fields = form::fields_of(&bytes)?;
     let key = fields.get(FIELD).map(str::to_owned);
-    let is_known = visitor.check_fields(&fields).is_ok() && visitor.may_act();
+    let is_known = fields.check_page(&visitor).is_ok() && visitor.may_act();
     let request = Request::from_parts(parts, Body::from(bytes.clone()));
     let Some(key) = key.filter(|_| is_known) else {
         return Ok(next.run(request).await);

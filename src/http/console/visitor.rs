@@ -6,7 +6,6 @@ use axum::http::request::Parts;
 use axum::http::{Method, Uri};
 use subtle::ConstantTimeEq;
 
-use super::form::Fields;
 use super::place::{PLACE, is_ours};
 use super::refusal::Refusal;
 use super::session::Session;
@@ -60,9 +59,7 @@ impl Visitor {
 
     /// Checks what a form says of the page that it was on. A page of an app that is not looked at any
     /// more, in another tab, must not act on this one.
-    pub(super) fn check_fields(&self, fields: &Fields) -> Result<(), ApiError> {
-        let csrf = fields.get("csrf").unwrap_or_default();
-        let app = fields.get("app").unwrap_or_default();
+    pub(super) fn check_form(&self, csrf: &str, app: &str) -> Result<(), ApiError> {
         let own = self.session.csrf.as_bytes();
         if !bool::from(own.ct_eq(csrf.as_bytes())) {
             return Err(ApiError::Forbidden {
