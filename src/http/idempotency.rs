@@ -80,14 +80,35 @@ pub(super) async fn once(
     };
     let id = digest(&[admin.actor.to_string().as_bytes(), key.as_bytes()]);
     let fingerprint = fingerprint(&parts, &body);
+    let attempt = reserve(&state, &id, &fingerprint).await?;
+    let request = Request::from_parts(parts, Body::from(body));
+    answer(state, id, attempt, request, next, is_kept).await
+}
+
+/// Reserves a request. `id` names who asks and the key, `fingerprint` what is asked.
+pub(super) async fn reserve(
+    state: &AppState,
+    id: &str,
+    fingerprint: &str,
+) -> Result<Attempt, ApiError> {
     let now = state.clock.now();
-    match idempotency::reserve(&state.store, id.clone(), &fingerprint, now).await? {
-        Attempt::Reserved(reservation) => {
-            let request = Request::from_parts(parts, Body::from(body));
-            run(state, id, reservation, request, next).await
-        }
+    Ok(idempotency::reserve(&state.store, id.to_owned(), fingerprint, now).await?)
+}
+
+/// Answers a request as its attempt to reserve it went: runs it, or repeats what was answered. Answers
+/// whose status `is_kept` are.
+pub(super) async fn answer(
+    state: AppState,
+    id: String,
+    attempt: Attempt,
+    request: Request,
+    next: Next,
+    is_kept: fn(StatusCode) -> bool,
+) -> Result<Response, ApiError> {
+    match attempt {
+        Attempt::Reserved(reservation) => run(state, id, reservation, request, next, is_kept).await,
         Attempt::Answered(sealed) => replayed(&state, &id, &sealed),
-        Attempt::Running => Ok(in_use()),
+        Attempt::Running => Ok(in_a_second(in_use())),
         Attempt::AnswerLost => Err(answer_lost()),
         Attempt::OtherRequest => Err(ApiError::Invalid {
             code: "idempotency_key_reused",
@@ -95,6 +116,11 @@ pub(super) async fn once(
             errors: Vec::new(),
         }),
     }
+}
+
+/// What the sender may send again to run it anew is not kept.
+fn is_kept(status: StatusCode) -> bool {
+    !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
 }
 
 /// Reads the key of a request. The draft defines it as a quoted string; many senders omit the
@@ -132,7 +158,7 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> String {
 }
 
 /// Hashes texts with SHA-256, each with its length, so that none can run into the next.
-fn digest(texts: &[&[u8]]) -> String {
+pub(super) fn digest(texts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for text in texts {
         hash.update(text.len().to_be_bytes());
@@ -160,12 +186,13 @@ async fn run(
     reservation: Reservation,
     request: Request,
     next: Next,
+    is_kept: fn(StatusCode) -> bool,
 ) -> Result<Response, ApiError> {
     let work = {
         let (state, reservation) = (state.clone(), reservation.clone());
         async move {
             let response = on_behalf_of(reservation.clone(), next.run(request)).await;
-            keep_or_release(&state, &id, &reservation, response).await
+            keep_or_release(&state, &id, &reservation, response, is_kept).await
         }
     };
     // A task of its own, because this one ends when the sender hangs up.
@@ -183,13 +210,14 @@ async fn keep_or_release(
     id: &str,
     reservation: &Reservation,
     response: Response,
+    is_kept: fn(StatusCode) -> bool,
 ) -> Result<Response, ApiError> {
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
         .await
         .map_err(ApiError::internal)?;
-    let passing = parts.status.is_server_error() || parts.status == StatusCode::TOO_MANY_REQUESTS;
-    let answer = Answer::of(parts.status, &parts.headers, &body).filter(|_| !passing);
+    let answer = Answer::of(parts.status, &parts.headers, &body);
+    let answer = answer.filter(|_| is_kept(parts.status));
     match answer {
         Some(answer) => {
             if let Err(error) = store_answer(state, id, reservation, &answer).await {
@@ -213,14 +241,17 @@ async fn store_answer(
 ) -> Result<(), Cause> {
     let text = serde_json::to_string(answer)?;
     let sealed = state.vault.seal(SealedFor::Answer { id }, &text)?;
-    let about = customers_in(&answer.body);
+    // Where it leads may name a customer that its body does not.
+    let leads_to = answer.headers.iter().map(|(_, value)| value.as_str());
+    let texts: Vec<&str> = leads_to.chain([answer.body.as_str()]).collect();
+    let about = customers_in(&texts.join("\n"));
     Ok(idempotency::keep_answer(&state.store, reservation, sealed, &about).await?)
 }
 
-/// Finds the ids of customers in an answer, each once.
-fn customers_in(body: &str) -> String {
-    let ids = body.match_indices("cust_").filter_map(|(at, _)| {
-        let rest = &body[at..];
+/// Finds the ids of customers in a text, each once.
+fn customers_in(text: &str) -> String {
+    let ids = text.match_indices("cust_").filter_map(|(at, _)| {
+        let rest = &text[at..];
         let end = rest.find(|it: char| it != '_' && !it.is_ascii_alphanumeric());
         rest[..end.unwrap_or(rest.len())].parse().ok()
     });
@@ -247,11 +278,14 @@ fn replayed(state: &AppState, id: &str, sealed: &[u8]) -> Result<Response, ApiEr
     Ok(answer.into_response())
 }
 
-fn in_use() -> Response {
-    let refusal = ApiError::conflict(
+pub(super) fn in_use() -> ApiError {
+    ApiError::conflict(
         "idempotency_key_in_use",
         "the first request with this Idempotency-Key is still running",
-    );
+    )
+}
+
+fn in_a_second(refusal: ApiError) -> Response {
     ([(RETRY_AFTER, HeaderValue::from_static("1"))], refusal).into_response()
 }
 

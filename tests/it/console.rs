@@ -15,4 +15,6 @@ mod reports;
 mod session;
 mod settings;
 mod timeline;
+mod told;
+mod twice;
 mod visit;

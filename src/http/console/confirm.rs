@@ -53,6 +53,8 @@ pub(super) struct Confirm {
     pub(super) button: &'static str,
     /// It takes something away that does not come back.
     pub(super) is_final: bool,
+    /// It makes something: each time that it is done another one.
+    pub(super) is_once: bool,
     /// Where "Cancel" leads.
     pub(super) back: String,
 }

@@ -61,6 +61,7 @@ async fn ask_replay(
         } else {
             "Replay it"
         },
+        is_once: true,
         back: path,
         ..Confirm::default()
     };

@@ -4,7 +4,7 @@
 //! page sent the form (`Sec-Fetch-Site`, else `Origin`), and the form must hold the token of its
 //! session, which no other page can read.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
@@ -39,6 +39,15 @@ impl Fields {
         found
             .map(|(_, value)| value.trim())
             .filter(|value| !value.is_empty())
+    }
+
+    /// Checks that they are of a page that this visitor looks at.
+    ///
+    /// # Errors
+    /// 403 `form_outdated`, 409 `app_changed`.
+    pub(super) fn check_page(&self, visitor: &Visitor) -> Result<(), ApiError> {
+        let csrf = self.get("csrf").unwrap_or_default();
+        visitor.check_form(csrf, self.get("app").unwrap_or_default())
     }
 
     /// Returns a field that must be filled in.
@@ -154,9 +163,7 @@ impl FromRequest<AppState> for AnyForm {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
         let fields = read(&parts, body, state).await?;
-        let csrf = fields.get("csrf").unwrap_or_default();
-        let app = fields.get("app").unwrap_or_default();
-        visitor.check_form(csrf, app)?;
+        fields.check_page(&visitor)?;
         Ok(Self { visitor, fields })
     }
 }
@@ -166,6 +173,15 @@ impl FromRequest<AppState> for AnyForm {
 /// # Errors
 /// 403 `cross_origin`, 413, 415.
 pub(super) async fn read(parts: &Parts, body: Body, state: &AppState) -> Result<Fields, ApiError> {
+    check_sender(parts)?;
+    fields_of(&body_of(parts, body, state).await?)
+}
+
+/// Refuses what is no form of one of our pages, as far as its headers tell.
+///
+/// # Errors
+/// 403 `cross_origin`, 400 `body_not_form`.
+pub(super) fn check_sender(parts: &Parts) -> Result<(), ApiError> {
     if !auth::is_same_origin(&parts.headers) {
         return Err(ApiError::Forbidden {
             code: "cross_origin",
@@ -178,14 +194,33 @@ pub(super) async fn read(parts: &Parts, body: Body, state: &AppState) -> Result<
             detail: "the body must be a form".into(),
         });
     }
+    Ok(())
+}
+
+/// Reads the body of a form.
+///
+/// # Errors
+/// 413, or what else reading meets.
+pub(super) async fn body_of(
+    parts: &Parts,
+    body: Body,
+    state: &AppState,
+) -> Result<Bytes, ApiError> {
     let time = state.settings.limits.body_time;
     let mut share = state.api_bodies().share();
-    let bytes = read_body(&parts.headers, body, LARGEST, time, &mut share).await?;
-    let text = String::from_utf8(bytes.into()).map_err(|_| ApiError::BadRequest {
+    read_body(&parts.headers, body, LARGEST, time, &mut share).await
+}
+
+/// The fields of a body.
+///
+/// # Errors
+/// 400 `body_not_form`.
+pub(super) fn fields_of(bytes: &[u8]) -> Result<Fields, ApiError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| ApiError::BadRequest {
         code: "body_not_form",
         detail: "the body must be a form in UTF-8".into(),
     })?;
-    let mut pairs = pairs_of(&text);
+    let mut pairs = pairs_of(text);
     // PostgreSQL keeps no U+0000, and nobody means it.
     for (_, value) in &mut pairs {
         value.retain(|c| c != '\0');

@@ -139,6 +139,7 @@ async fn ask(
         path: format!("{}/act/{}", page_of(&id), words.act),
         button: words.button,
         is_final: words.is_final,
+        is_once: matches!(words.act, "test" | "resend" | "rotate"),
         back: page_of(&id),
         ..Confirm::default()
     };

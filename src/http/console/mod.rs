@@ -8,7 +8,8 @@
 //! Nothing on a page is trusted to be ours: templates escape every value, and the policy below makes
 //! browsers refuse inline scripts and styles, other hosts, and being framed. A change needs a
 //! session ([`session`]), a role that allows it, the session's own token in the form, and a request
-//! that the browser says comes from a page of ours ([`form`]).
+//! that the browser says comes from a page of ours ([`form`]). What makes something makes it once
+//! ([`once`]).
 
 mod accounts;
 mod activation_act;
@@ -36,6 +37,7 @@ mod issued;
 mod latency;
 mod license_act;
 mod licenses;
+mod once;
 mod overview;
 mod package_acts;
 mod packages;
@@ -123,6 +125,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(admins::router())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
+        .layer(middleware::from_fn_with_state(state.clone(), once::once))
         .layer(middleware::map_response(dressed));
     Router::new()
         .nest(PLACE, routes)

@@ -28,6 +28,8 @@ pub(super) struct Frame {
     pub(super) may_own: bool,
     /// The token of the session's forms.
     pub(super) csrf: String,
+    /// The key of the page's forms that make something.
+    pub(super) form_key: String,
     /// The text of the search field.
     pub(super) query: String,
     /// What was just done.
@@ -47,6 +49,7 @@ impl Frame {
             may_act: visitor.may_act(),
             may_own: visitor.may_own(),
             csrf: visitor.session.csrf.clone(),
+            form_key: visitor.form_key.clone(),
             query: String::new(),
             notice: None,
         }

@@ -15,6 +15,7 @@ use crate::http::auth::{self, Admin};
 use crate::http::client_addr::is_proxy;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::order::Order;
+use crate::random;
 
 /// A signed-in admin, and the app that is looked at: the token's own, or the session's.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Visitor {
     pub(super) session: Session,
     /// The browser came by TLS.
     pub(super) is_secure: bool,
+    /// Drawn anew for each page: the key of its forms that make something.
+    pub(super) form_key: String,
     /// The request came from htmx, which wants the part of the page that it swaps.
     pub(super) is_part: bool,
 }
@@ -109,12 +112,14 @@ impl FromRequestParts<AppState> for Visitor {
         let sees_all_apps = admin.app.is_none();
         let app = admin.app.clone().unwrap_or_else(|| session.app.clone());
         admin.app = Some(app.clone());
+        let form_key = random::bytes::<16>().map_err(ApiError::internal)?;
         Ok(Self {
             admin,
             app,
             sees_all_apps,
             session,
             is_secure: is_secure(parts, state),
+            form_key: hex::encode(form_key),
             is_part,
         })
     }

@@ -19,6 +19,7 @@ use crate::http::input::CheckedJson;
 use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
+use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, CustomerError, Deletion};
 
@@ -26,6 +27,9 @@ const EMAIL_MISSING: &str = "Email is required";
 const TAKEN_AT_CREATION: &str = "A customer with this email already exists";
 const TAKEN_AT_CHANGE: &str = "Another customer with this email already exists. \
                                Use dangerouslyAllowSameEmailForDifferentCustomers to allow.";
+
+/// The same, and why.
+type BodyWithReason = Reasoned<CustomerBody>;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -147,7 +151,7 @@ async fn show(
 #[utoipa::path(
     post,
     path = "/",
-    request_body = CustomerBody,
+    request_body = BodyWithReason,
     responses(
         (status = 201, description = "The customer.", body = CustomerAnswer, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 400, description = "Not JSON, no e-mail address, or `details` says which fields are wrong or unknown."),
@@ -158,12 +162,12 @@ async fn show(
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    CheckedJson(body): CheckedJson<CustomerBody>,
+    CheckedJson(Reasoned { body, reason }): CheckedJson<BodyWithReason>,
 ) -> Result<(StatusCode, Location, Tag, Json<CustomerAnswer>), ApiError> {
     if body.email.is_none() || body.takes_email_away() {
         return Err(email_missing());
     }
-    let order = order_of(&admin, &state);
+    let order = order_of(&admin, &state).because(reason);
     let same_email = body.same_email();
     let made = customers::create(&state.store, &order, &body.into(), same_email).await;
     let made = made.map_err(|error| refused(error, TAKEN_AT_CREATION))?;
@@ -181,7 +185,7 @@ async fn create(
     post,
     path = "/{id}",
     params(IfMatchHeader),
-    request_body = CustomerBody,
+    request_body = BodyWithReason,
     responses(
         (status = 200, description = "The customer.", body = CustomerAnswer),
         (status = 400, description = "Not JSON, an empty e-mail address, or `details` says which fields are wrong or unknown."),
@@ -194,12 +198,13 @@ async fn update(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     IfMatch(only_if): IfMatch,
-    CheckedJson(body): CheckedJson<CustomerBody>,
+    CheckedJson(Reasoned { body, reason }): CheckedJson<BodyWithReason>,
 ) -> Result<(Tag, Json<CustomerAnswer>), ApiError> {
     if body.takes_email_away() {
         return Err(email_missing());
     }
-    let (order, id) = (order_of(&admin, &state), customer_id(&id).map_err(hidden)?);
+    let id = customer_id(&id).map_err(hidden)?;
+    let order = order_of(&admin, &state).because(reason);
     let same_email = body.same_email();
     let change = ProfileChange::from(body);
     let updated = customers::update(&state.store, &order, &id, &change, same_email, &only_if).await;
@@ -213,7 +218,7 @@ async fn update(
 #[utoipa::path(
     delete,
     path = "/{id}",
-    params(IfMatchHeader),
+    params(ReasonQuery, IfMatchHeader),
     responses((status = 200, description = "Deleted.", body = SuccessAnswer))
 )]
 async fn delete(

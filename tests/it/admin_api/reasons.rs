@@ -7,7 +7,7 @@ use std::fmt::Write;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::rig::Rig;
+use super::rig::{ROOT, Rig};
 use super::walls::Town;
 use crate::support::description::document;
 use crate::support::stores::{Engine, on_both_stores};
@@ -137,7 +137,54 @@ async fn one_in_a_query_stands_once(engine: Engine) {
     assert_eq!(audit["data"][0]["details"]["reason"], "asked for by mail");
 }
 
+async fn merchants_give_one_too(engine: Engine) {
+    const ALL: &str = "/api/customers";
+    let rig = Rig::start(engine).await;
+    let bearer = format!("Bearer {ROOT}");
+    let headers = [("authorization", bearer.as_str())];
+    let said = async |operation: &str| {
+        let list = format!("/audit?operation={operation}");
+        let audit = rig.get(&list).await.expect(200);
+        audit["data"][0]["details"]["reason"].clone()
+    };
+
+    let body = json!({"email": "ada@acme.example", "reason": "signed at the fair"});
+    let made = rig.send("POST", ALL, &headers, Some(body)).await;
+    let made = made.expect(201);
+    assert_eq!(said("create").await, "signed at the fair");
+    let one = format!("{ALL}/{}", made["customer"]["id"].as_str().unwrap());
+
+    let body = json!({"name": "Ada", "reason": "asked by mail"});
+    let updated = rig.send("POST", &one, &headers, Some(body)).await;
+    assert_eq!(updated.expect(200)["customer"]["name"], "Ada");
+    assert_eq!(said("update_profile").await, "asked by mail");
+
+    // Without one nothing is said, and what is no line is refused in this dialect's own form.
+    let body = json!({"name": "Eve"});
+    rig.send("POST", &one, &headers, Some(body))
+        .await
+        .expect(200);
+    assert_eq!(said("update_profile").await, Value::Null);
+    for (method, path, body) in [
+        (
+            "POST",
+            ALL,
+            Some(json!({"email": "b@acme.example", "reason": ""})),
+        ),
+        ("POST", &one, Some(json!({"name": "Bob", "reason": "a\nb"}))),
+        ("DELETE", &format!("{one}?reason="), None),
+    ] {
+        let refused = rig.send(method, path, &headers, body).await.expect(400);
+        assert_eq!(refused["details"][0]["field"], "reason", "{method} {path}");
+    }
+
+    let path = format!("{one}?reason=left+us");
+    rig.send("DELETE", &path, &headers, None).await.expect(200);
+    assert_eq!(said("delete").await, "left us");
+}
+
 on_both_stores! {
+    merchants_give_one_too,
     one_that_is_no_line_is_refused_everywhere,
     one_in_a_query_stands_once,
 }

@@ -59,6 +59,14 @@ window.addEventListener('pageshow', (event) => {
   if (event.persisted) document.querySelectorAll('form').forEach((form) => sent.delete(form));
 });
 
+// What was just done is said once: the address forgets it, so that the page does not say it again when
+// it is loaded again, kept or sent to somebody.
+const address = new URL(location.href);
+if (address.searchParams.has('done')) {
+  for (const said of ['done', 'undo', 'with']) address.searchParams.delete(said);
+  history.replaceState(history.state, '', address);
+}
+
 // The search field, from anywhere but a field.
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
