@@ -7,16 +7,12 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
-use tollgate::clock::{Clock, SystemClock};
-use tollgate::domain::id::AppSlug;
-use tollgate::provider::{Mode, STRIPE};
-use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::rabbitmq::RabbitQueue;
-use tollgate::queue::{Message, Origin, Publisher};
+use tollgate::queue::{Message, Publisher};
 
-use crate::settings;
 use crate::support::serving::{Serving, quiet_port};
 use crate::support::{rabbitmq, seconds_from_now, stripe_event, stripe_subscription};
+use crate::{drained, event, settings};
 
 /// Events of one draining: some ten seconds' work.
 const EVENTS: u32 = 20_000;
@@ -33,7 +29,7 @@ pub(crate) async fn drain(name: &str, url: &SecretString, customers: u32) -> f64
         .buffer_unordered(200);
     published.try_collect::<()>().await.unwrap();
     let mut database = PgConnection::connect(url.expose_secret()).await.unwrap();
-    let before = newest(&mut database).await;
+    let before = drained::newest(&mut database).await;
 
     let folder = tempfile::tempdir().unwrap();
     let mut environment = settings(folder.path(), url);
@@ -47,23 +43,12 @@ pub(crate) async fn drain(name: &str, url: &SecretString, customers: u32) -> f64
     }
     let worker = Serving::spawn(&environment);
     let started = Instant::now();
-    while newest(&mut database).await < before + i64::from(EVENTS) {
+    while drained::newest(&mut database).await < before + i64::from(EVENTS) {
         assert!(started.elapsed() < PATIENCE, "{}", worker.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     worker.kill();
-    // From the beginning of the first batch to that of the last, which leaves out the start.
-    let sql = "SELECT (count(*) FILTER (WHERE processed_at < last) \
-               / extract(epoch FROM last - min(processed_at)))::float8 \
-               FROM events, (SELECT max(processed_at) AS last FROM events WHERE seq > $1) AS ends \
-               WHERE seq > $1 GROUP BY last";
-    let rate = sqlx::query_scalar(sql).bind(before);
-    rate.fetch_one(&mut database).await.unwrap()
-}
-
-async fn newest(database: &mut PgConnection) -> i64 {
-    let newest = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events");
-    newest.fetch_one(database).await.unwrap()
+    drained::rate_behind(&mut database, before).await
 }
 
 /// The next renewal: each of another customer, until all had one, and each until a later day.
@@ -84,21 +69,5 @@ fn renewal(customers: u32) -> Message {
     object["description"] = "x".repeat(2_000).into();
     let id = format!("evt_renewal_{number}");
     let body = stripe_event(&id, TYPE, seconds_from_now(0), object).to_string();
-    let headers = HeadersV1 {
-        app: AppSlug::default_app(),
-        provider: STRIPE.name,
-        receipt: format!("receipt of {id}"),
-        event_id: id,
-        event_type: TYPE.to_owned(),
-        received_at: SystemClock.now(),
-        mode: Mode::Any,
-        attempt: 0,
-        origin: Origin::default(),
-        replay: None,
-        error: None,
-    };
-    Message {
-        headers: Headers::V1(headers),
-        body: body.into(),
-    }
+    event::message_with(id, TYPE, body)
 }

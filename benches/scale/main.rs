@@ -15,6 +15,11 @@
 
 mod backlog;
 mod copies;
+#[path = "../throughput/drained.rs"]
+mod drained;
+#[expect(dead_code, reason = "the other benchmark uses more of it")]
+#[path = "../throughput/event.rs"]
+mod event;
 mod flat;
 #[expect(dead_code, reason = "the other benchmark uses more of it")]
 #[path = "../throughput/load.rs"]

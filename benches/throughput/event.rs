@@ -78,23 +78,24 @@ pub(crate) fn signed() -> (String, String) {
 /// One as the receiver puts it into the queue: of a customer who has no other.
 pub(crate) fn message() -> Message {
     let (id, body) = fresh();
-    message_with(id, body)
+    message_with(id, TYPE, body)
 }
 
 /// The same of one of so many customers, who take turns.
 pub(crate) fn message_of(number: usize, customers: usize) -> Message {
     let (number, customers) = (number as u64, customers as u64);
     let (id, body) = of(number, number % customers);
-    message_with(id, body)
+    message_with(id, TYPE, body)
 }
 
-fn message_with(id: String, body: String) -> Message {
+/// An event of a type, as the receiver puts it into the queue.
+pub(crate) fn message_with(id: String, event_type: &str, body: String) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
         provider: STRIPE.name,
         receipt: format!("receipt of {id}"),
         event_id: id,
-        event_type: TYPE.to_owned(),
+        event_type: event_type.to_owned(),
         received_at: SystemClock.now(),
         mode: Mode::Any,
         attempt: 0,

@@ -19,6 +19,7 @@
 
 mod bare;
 mod customers;
+mod drained;
 mod event;
 mod load;
 mod program;

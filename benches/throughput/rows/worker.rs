@@ -11,7 +11,7 @@ use super::{BOTH, database, queue, rounds};
 use crate::program::{self, Program};
 use crate::support::postgres;
 use crate::table::Table;
-use crate::{Side, event};
+use crate::{Side, drained, event};
 
 /// How long a backlog may take.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -85,8 +85,7 @@ pub(super) async fn fill(side: Side) {
     published.try_collect::<()>().await.unwrap();
 }
 
-/// Waits until the backlog is in the ledger. The rate is that from the beginning of the first
-/// batch to that of the last, which leaves out how long the program took to start.
+/// Waits until the backlog is in the ledger; events a second.
 pub(super) async fn drain(programs: &mut [Program], database: &SecretString) -> f64 {
     let mut connection = PgConnection::connect(database.expose_secret())
         .await
@@ -95,12 +94,7 @@ pub(super) async fn drain(programs: &mut [Program], database: &SecretString) -> 
     let all = i64::try_from(backlog().0).unwrap();
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        // Reads the end of an index, where counting would read the table.
-        let sql = "SELECT coalesce(max(seq), 0) FROM events";
-        let seen: i64 = sqlx::query_scalar(sql)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
+        let seen = drained::newest(&mut connection).await;
         if seen >= all {
             break;
         }
@@ -109,11 +103,5 @@ pub(super) async fn drain(programs: &mut [Program], database: &SecretString) -> 
         let words: Vec<String> = programs.iter().map(Program::last_words).collect();
         assert!(!late, "{seen} of {all} events; {}", words.join("\n"));
     }
-    let sql = "SELECT (count(*) FILTER (WHERE processed_at < last) \
-               / extract(epoch FROM last - min(processed_at)))::float8 \
-               FROM events, (SELECT max(processed_at) AS last FROM events) AS ends GROUP BY last";
-    sqlx::query_scalar(sql)
-        .fetch_one(&mut connection)
-        .await
-        .unwrap()
+    drained::rate_behind(&mut connection, 0).await
 }

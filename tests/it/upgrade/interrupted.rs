@@ -1,7 +1,5 @@
 //! Migrations that are cut short, done twice at once, or by somebody who may not.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,17 +9,13 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::of_the_version_before;
 use crate::support::postgres::{SHARED, empty_database};
-use crate::support::program::{err, out, tollgate};
+use crate::support::program::{Settings, err, out, tollgate, with};
 use crate::support::stores::{Engine, Place, on_both_stores};
-use crate::support::{PATIENCE, SECRET_KEY, environment};
-
-type Settings = BTreeMap<OsString, OsString>;
+use crate::support::{PATIENCE, SECRET_KEY};
 
 fn settings(url: &str) -> Settings {
-    let mut settings = environment(std::path::Path::new("/nowhere"));
-    settings.insert("DATABASE_URL".into(), url.into());
-    settings.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
-    settings
+    let changed = [("DATABASE_URL", url), ("TOLLGATE_SECRET_KEY", SECRET_KEY)];
+    with(std::path::Path::new("/nowhere"), &changed)
 }
 
 async fn done(place: &Place) -> i64 {
