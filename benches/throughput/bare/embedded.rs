@@ -34,7 +34,7 @@ pub(super) async fn run() {
     let mut inserts = Vec::new();
     for table in &TABLES {
         let sql = insert_into(table, &mut database).await;
-        inserts.push((sql, document(table.document)));
+        inserts.push((sql, document(table.text)));
     }
     inserts.push((PAYLOADS.to_owned(), String::new()));
     inserts.push((OBJECTS.to_owned(), String::new()));
@@ -92,7 +92,9 @@ async fn insert_into(table: &Table, database: &mut SqliteConnection) -> String {
     }
     format!(
         "INSERT INTO {name} ({}) SELECT {} \
-         FROM (SELECT value ->> 'id' AS id, 'cus_' || (value ->> 'id') AS of FROM json_each($1)), \
+         FROM (SELECT id, 'cus_' || id AS of, 'cust_' || substr('0000000000000' || substr(id, 10), -32) AS customer, \
+         'account:stripe:test::cus_' || id AS account, 'subscription:stripe:test::sub_' || id AS subscription \
+         FROM (SELECT value ->> 'id' AS id FROM json_each($1))), \
          (SELECT $2), (VALUES {rows})",
         names.join(", "),
         values.join(", "),

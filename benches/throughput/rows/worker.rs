@@ -26,14 +26,20 @@ pub(crate) async fn measure(table: &mut Table) {
     let mut sides = BOTH.to_vec();
     sides.extend(std::env::var_os("BEFORE").map(|_| Side::Before));
     let mut memory = Vec::new();
+    let mut written = [Vec::new(), Vec::new()];
     for (count, what) in [(1, "worker, backlog"), (2, "two workers, backlog")] {
         let mut rates = vec![Vec::new(); sides.len()];
         for _ in 0..rounds() {
             for (rates, &side) in rates.iter_mut().zip(&sides) {
-                let (rate, most) = drain_once(side, count).await;
-                rates.push(rate);
-                if count == 1 && matches!(side, Side::Ours) {
-                    memory.push(most);
+                let drained = drain_once(side, count).await;
+                rates.push(drained.rate);
+                match side {
+                    Side::Ours if count == 1 => {
+                        memory.push(drained.memory);
+                        written[0].push(drained.written);
+                    }
+                    Side::Bare if count == 1 => written[1].push(drained.written),
+                    Side::Ours | Side::Bare | Side::Before => {}
                 }
             }
         }
@@ -50,10 +56,21 @@ pub(crate) async fn measure(table: &mut Table) {
         }
     }
     table.add("worker, memory at the most", "MiB", memory, Vec::new());
+    let [ours, bare] = written;
+    table.add("worker, written for an event", "KiB", ours, bare);
 }
 
-/// Events a second of a side's workers, and what the first of them took of memory.
-async fn drain_once(side: Side, workers: usize) -> (f64, f64) {
+/// What one draining of the backlog showed.
+struct Drained {
+    /// Events a second.
+    rate: f64,
+    /// What the first worker took of memory at the most, in MiB.
+    memory: f64,
+    /// What the tables and their indexes grew by for an event, in KiB: the sides write as much.
+    written: f64,
+}
+
+async fn drain_once(side: Side, workers: usize) -> Drained {
     let database = match side {
         Side::Ours | Side::Bare => database().await,
         // It has a schema of its own, and makes its app by itself. Its queue may have another
@@ -72,7 +89,23 @@ async fn drain_once(side: Side, workers: usize) -> (f64, f64) {
         .map(|_| Program::start(side, &["worker"], &database))
         .collect();
     let rate = drain(&mut programs, &database).await;
-    (rate, programs[0].memory("VmHWM"))
+    Drained {
+        rate,
+        memory: programs[0].memory("VmHWM"),
+        written: written(&database).await,
+    }
+}
+
+/// The size of all tables for one event of the backlog, in KiB. What was published and removed again
+/// counts as long as the server likes, so it does not count here.
+async fn written(database: &SecretString) -> f64 {
+    let mut connection = PgConnection::connect(database.expose_secret())
+        .await
+        .unwrap();
+    let sql = "SELECT sum(pg_total_relation_size(relid))::float8 / 1024 / (SELECT count(*) FROM events) \
+               FROM pg_stat_user_tables WHERE relname <> 'changes'";
+    let written = sqlx::query_scalar(sql).fetch_one(&mut connection).await;
+    written.unwrap()
 }
 
 /// Puts a backlog into a side's queue.
