@@ -1,7 +1,7 @@
 //! Grants by hand. They belong to the row that they were given to, and count for the customer
 //! that this row belongs to now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::cell::Nanos;
 use super::record::{Rows, binds, keys, record};
@@ -54,6 +54,23 @@ record! {
     }
 }
 
+impl From<GrantRow> for GivenGrant {
+    fn from(row: GrantRow) -> Self {
+        Self {
+            given_to: row.customer_id,
+            grant: HandGrant {
+                grant: PackageGrant {
+                    package: row.package,
+                    constraint: row.version_constraint,
+                },
+                billing: row.billing,
+                expires_at: row.expires_at,
+            },
+            created_at: row.created_at,
+        }
+    }
+}
+
 impl Tx {
     /// Lists the grants by hand of some customers, those of rows merged into theirs included, by
     /// the customer that is shown; by package. Customers without any are left out.
@@ -80,19 +97,8 @@ impl Tx {
         let rows: Vec<GrantRow> = self.fetch(sql, binds![keys(customers), app]).await?;
         let mut grants: BTreeMap<CustomerId, Vec<GivenGrant>> = BTreeMap::new();
         for row in rows {
-            let grant = GivenGrant {
-                given_to: row.customer_id,
-                grant: HandGrant {
-                    grant: PackageGrant {
-                        package: row.package,
-                        constraint: row.version_constraint,
-                    },
-                    billing: row.billing,
-                    expires_at: row.expires_at,
-                },
-                created_at: row.created_at,
-            };
-            grants.entry(row.shown).or_default().push(grant);
+            let shown = row.shown.clone();
+            grants.entry(shown).or_default().push(row.into());
         }
         Ok(grants)
     }
@@ -106,12 +112,18 @@ impl Tx {
         app: &AppSlug,
         working_set: &mut WorkingSet,
     ) -> Result<(), StoreError> {
-        let shown: BTreeSet<CustomerId> = working_set
-            .customers
-            .values()
-            .map(|row| row.merged_into.as_ref().unwrap_or(&row.id).clone())
-            .collect();
-        for grant in self.grant_list(app, &shown).await?.into_values().flatten() {
+        // Rows that are merged into others are loaded with these.
+        let sql = r"
+            SELECT
+                grants.customer_id AS shown, grants.customer_id, grants.package,
+                grants.version_constraint, grants.billing, grants.expires_at, grants.created_at
+            FROM {rows} AS wanted
+            JOIN grants ON grants.app = $2 AND grants.customer_id = wanted.key
+            ORDER BY grants.package
+        ";
+        let rows = keys(working_set.customers.keys());
+        let rows: Vec<GrantRow> = self.fetch(sql, binds![rows, app]).await?;
+        for grant in rows.into_iter().map(GivenGrant::from) {
             let grants = working_set.hand_grants.entry(grant.given_to).or_default();
             grants.push(grant.grant);
         }

@@ -41,7 +41,7 @@ fn rows(wanted: &Rows<Wanted>) -> String {
             FROM shown
             CROSS JOIN customers
             WHERE customers.app = $2
-                AND COALESCE(customers.merged_into, customers.id) = shown.id
+                AND customers.merged_into = shown.id
                 AND customers.id <> shown.id
         "
     )
