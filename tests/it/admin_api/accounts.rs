@@ -59,15 +59,14 @@ impl Rig {
     }
 
     async fn may(&self, token: &str) -> bool {
+        self.may_have(token, "acme/tool").await
+    }
+
+    async fn may_have(&self, token: &str, package: &str) -> bool {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str())];
-        let asked = self.send(
-            "GET",
-            "/access?package=acme/tool&version=1.0.0",
-            &headers,
-            None,
-        );
-        asked.await.status == 200
+        let path = format!("/access?package={package}&version=1.0.0");
+        self.send("GET", &path, &headers, None).await.status == 200
     }
 
     async fn token_for(&self, customer: &Value) -> String {
@@ -185,6 +184,38 @@ async fn rows_of_admins_are_merged_and_parted_too(engine: Engine) {
         (&json!("Other"), &json!("active"))
     );
     assert!(rig.may(&second).await && !rig.may(&first).await);
+}
+
+/// What an admin gave a row counts for the customer that it was merged into, for all of its tokens.
+async fn packages_given_to_a_merged_row_are_the_shown_ones(engine: Engine) {
+    let rig = Rig::shop(engine).await;
+    let one = rig
+        .customer(json!({"name": "One", "external_id": "stripe_cus_1"}))
+        .await;
+    let other = rig
+        .customer(json!({"name": "Other", "external_id": "cus_2"}))
+        .await;
+    let (first, second) = (rig.token_for(&one).await, rig.token_for(&other).await);
+    rig.buys("cus_1", X, 100).await;
+    rig.buys("cus_2", Y, 90).await;
+    let package = format!("{}/packages", path_of(&other));
+    rig.post(&package, json!({"package": "acme/given"}))
+        .await
+        .expect(201);
+    assert!(!rig.may_have(&first, "acme/given").await);
+    rig.link(&one, "cus_2").await.expect(200);
+    // The second is the row's own.
+    for token in [&first, &second] {
+        assert!(rig.may_have(token, "acme/given").await);
+    }
+    // An event that touches the customer reads what was given, too.
+    let ended = stripe_subscription("sub_cus_1", "cus_1", "canceled");
+    let kind = "customer.subscription.deleted";
+    rig.happens(&stripe_event("evt_end", kind, NOW - 10, ended))
+        .await;
+    for token in [&first, &second] {
+        assert!(rig.may_have(token, "acme/given").await);
+    }
 }
 
 async fn an_account_is_named_in_any_spelling_or_not_at_all(engine: Engine) {
@@ -575,6 +606,7 @@ async fn an_external_id_is_cleared_or_refused_and_claimed_once(engine: Engine) {
 on_both_stores!(
     two_accounts_become_one_customer_and_two_again,
     rows_of_admins_are_merged_and_parted_too,
+    packages_given_to_a_merged_row_are_the_shown_ones,
     an_account_is_named_in_any_spelling_or_not_at_all,
     a_shared_address_is_flagged_and_one_call_links,
     only_an_address_that_an_admin_gave_is_taken,
