@@ -27,6 +27,7 @@ mod customer;
 mod customer_search;
 mod dismissal;
 mod driver;
+mod ended_session;
 mod endpoint;
 pub mod endpoint_receipt;
 mod engine_error;
