@@ -26,6 +26,8 @@ pub(super) struct Frame {
     pub(super) may_act: bool,
     /// The role suffices for apps, secrets and admins.
     pub(super) may_own: bool,
+    /// Workers wait with what they do for the app.
+    pub(super) is_paused: bool,
     /// The token of the session's forms.
     pub(super) csrf: String,
     /// The key of the page's forms that make something.
@@ -48,6 +50,7 @@ impl Frame {
             role: visitor.admin.role.as_str(),
             may_act: visitor.may_act(),
             may_own: visitor.may_own(),
+            is_paused: visitor.is_paused,
             csrf: visitor.session.csrf.clone(),
             form_key: visitor.form_key.clone(),
             query: String::new(),
