@@ -93,7 +93,15 @@ pub async fn anything(
     let mut named = events.iter().filter_map(|event| event.customer.as_ref());
     // An object of one customer alone, such as a charge, means that customer.
     let owner = named.next().filter(|first| named.all(|it| it == *first));
-    let exactly = owner.filter(|_| customers.rows.is_empty()).cloned();
+    let owner = owner.filter(|_| customers.rows.is_empty()).cloned();
+    // Events of somebody who was erased name nobody any more.
+    let exactly = match owner {
+        Some(id) => tx
+            .customer_find(app, &id)
+            .await?
+            .map(|row| row.merged_into.unwrap_or(row.id)),
+        None => None,
+    };
     Ok(Found {
         exactly: exactly.map(Exactly::Customer),
         customers: Some(customers),

@@ -2,15 +2,15 @@
 
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
-use crate::store::{Store, StoreError};
+use crate::store::{Pause, Store, StoreError};
 
 /// What every page has to know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing {
     /// Somebody ended the session.
     pub is_ended: bool,
-    /// The app that is looked at is paused.
-    pub is_paused: bool,
+    /// The pause of the app that is looked at.
+    pub pause: Option<Pause>,
 }
 
 /// Returns how a session stands, which looks at an app.
@@ -21,7 +21,7 @@ pub async fn standing(store: &Store, session: &str, app: &AppSlug) -> Result<Sta
     let mut tx = store.read().await?;
     Ok(Standing {
         is_ended: tx.ended_session_has(session).await?,
-        is_paused: tx.pause_find(app).await?.is_some(),
+        pause: tx.pause_find(app).await?,
     })
 }
 

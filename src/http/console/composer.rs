@@ -71,13 +71,11 @@ pub(super) async fn reply(
 }
 
 fn sentence(answer: Answer, version: Option<&str>) -> String {
-    match answer.warning {
-        Some(warning) => format!("Composer prints: “{warning}”"),
-        None => {
-            let wanted = version.unwrap_or("some version of it");
-            format!("Composer gets {} ({wanted}).", answer.package)
-        }
+    if let Some(warning) = answer.warning {
+        return format!("Composer prints: “{warning}”");
     }
+    let wanted = version.unwrap_or("some version of it");
+    format!("Composer gets {} ({wanted}).", answer.package)
 }
 
 /// What gives the package.

@@ -19,9 +19,11 @@ use super::undo;
 use super::visitor::Visitor;
 use super::when::When;
 use super::words::{self, Badge};
+use crate::domain::customer::act::ActError;
 use crate::domain::id::CustomerId;
 use crate::http::api::customer_id;
 use crate::http::{ApiError, AppState};
+use crate::pipeline::customers::FindError;
 use crate::pipeline::explain::explain;
 use crate::pipeline::timeline::TimelineKind;
 use crate::pipeline::timeline_part::part_of;
@@ -95,7 +97,13 @@ async fn show(
 ) -> Result<Response, Refusal> {
     let (store, app, now) = (&state.store, &visitor.app, state.clock.now());
     let id = customer_id(&id)?;
-    let found = explain(store, app, &id, now).await?;
+    let found = match explain(store, app, &id, now).await {
+        // Events and the audit name the customer of their time.
+        Err(FindError::Act(ActError::Merged { into })) => {
+            return Err(Refusal::Elsewhere(format!("/console/customers/{into}")));
+        }
+        found => found?,
+    };
     let details = found.details;
     let grants = grants_of(&details);
     let flags = flags_of(&details);
@@ -136,7 +144,10 @@ async fn show(
         name: name_of(&customer),
         email: email.map(words::label).unwrap_or_default(),
         external_id: customer.derived.external_id.clone().unwrap_or_default(),
-        status: Badge::status_with(customer.derived.status.as_str(), &sources),
+        status: match customer.deleted_at {
+            Some(_) => Badge::new("deleted", "bad"),
+            None => Badge::status_with(customer.derived.status.as_str(), &sources),
+        },
         since: When(customer.status_since),
         is_deleted: customer.deleted_at.is_some(),
         is_held: customer.hold.is_some() || customer.derived.status.as_str() != "active",

@@ -134,14 +134,31 @@ pub(super) fn operation(name: &str) -> &str {
         "token_create" => "Access token made",
         "token_rotate" => "Access token rotated",
         "token_revoke" => "Access token revoked",
+        "token_set" => "Access token set",
         "license_create" => "Licence made",
         "license_revoke" => "Licence revoked",
+        "license_reinstate" => "Licence reinstated",
+        "license_renew" => "Licence renewed",
+        "license_change" => "Licence changed",
+        "license_reissue" => "Licence given another key",
+        "license_delete" => "Licence deleted",
+        "activation_delete" => "Place of a licence freed",
+        "portal_link" => "Link to the customer's own page made",
+        "export" => "Data exported",
+        "purge" => "Erased",
+        "flag" => "Flag raised",
+        "unflag" => "Flag closed",
         other => other,
     }
 }
 
-/// Says what changed, in a few words.
+/// Says what changed, in one line.
 pub(super) fn change(details: &Value) -> String {
+    changes(details).join(" · ")
+}
+
+/// Says what changed, each in a few words.
+pub(super) fn changes(details: &Value) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
     let packages = details.get("packages").and_then(Value::as_array);
     let packages = packages.into_iter().flatten().filter_map(|it| {
@@ -165,7 +182,7 @@ pub(super) fn change(details: &Value) -> String {
     }
     said.extend(text(details, "at").map(|at| format!("as of {at}")));
     said.extend(moved(details));
-    said.join(" · ")
+    said
 }
 
 /// The longest value that a line shows, in letters.

@@ -17,6 +17,7 @@ use crate::http::{ApiError, AppState};
 use crate::pipeline::order::Order;
 use crate::pipeline::sessions;
 use crate::random;
+use crate::store::Pause;
 
 /// A signed-in admin, and the app that is looked at: the token's own, or the session's.
 #[derive(Clone, Debug)]
@@ -29,8 +30,8 @@ pub(super) struct Visitor {
     pub(super) sees_all_apps: bool,
     /// The session.
     pub(super) session: Session,
-    /// Workers wait with what they do for the app.
-    pub(super) is_paused: bool,
+    /// The pause of the app.
+    pub(super) pause: Option<Pause>,
     /// The browser came by TLS.
     pub(super) is_secure: bool,
     /// Drawn anew for each page: the key of its forms that make something.
@@ -129,7 +130,7 @@ impl FromRequestParts<AppState> for Visitor {
             app,
             sees_all_apps,
             session,
-            is_paused: standing.is_paused,
+            pause: standing.pause,
             is_secure: is_secure(parts, state),
             form_key: hex::encode(form_key),
             is_part,

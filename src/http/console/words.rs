@@ -191,3 +191,21 @@ pub(super) fn author(actor: &str) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_and_turn_nothing() {
+        assert_eq!(label("Ann"), "Ann");
+        assert_eq!(label("abc\u{202e}gpj.exe"), "abcgpj.exe");
+        assert_eq!(label("\u{2066}a\u{2069}"), "a");
+        // Joiners and marks that names are written with stay.
+        for name in ["می\u{200c}خواهم", "👩\u{200d}💻", "ש\u{200f}"] {
+            assert_eq!(label(name), name);
+        }
+        assert_eq!(label(&"ä".repeat(200)), "ä".repeat(200));
+        assert_eq!(label(&"ä".repeat(201)), format!("{}…", "ä".repeat(200)));
+    }
+}
