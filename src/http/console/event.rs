@@ -275,7 +275,7 @@ fn life_of(event: &EventRecord) -> Vec<Station> {
 }
 
 /// Fields of a change that its words say, or the page does.
-const IN_WORDS: [&str; 12] = [
+const IN_WORDS: [&str; 13] = [
     "operation",
     "customer",
     "customer_id",
@@ -285,6 +285,7 @@ const IN_WORDS: [&str; 12] = [
     "package",
     "constraint",
     "reason",
+    "flag",
     "price",
     "name",
     "at",

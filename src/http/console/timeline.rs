@@ -146,6 +146,38 @@ pub(super) fn operation(name: &str) -> &str {
         "portal_link" => "Link to the customer's own page made",
         "export" => "Data exported",
         "purge" => "Erased",
+        "app_create" => "App made",
+        "app_delete" => "App deleted",
+        "app_rename" => "App renamed",
+        "app_settings" | "app_registry" => "Settings of the app changed",
+        "app_pause" => "App paused",
+        "app_resume" => "App goes on",
+        "admin_token_create" => "Admin token made",
+        "admin_token_revoke" => "Admin token revoked",
+        "plan_put" => "Plan set",
+        "plan_delete" => "Plan deleted",
+        "policy_put" => "Policy changed",
+        "package_put" => "Package declared",
+        "package_delete" => "Package forgotten",
+        "release_add" => "Releases named",
+        "release_remove" => "Release taken back",
+        "event_replay" => "Event replayed",
+        "event_replay_many" => "Replay ordered",
+        "event_replay_cancel" => "Replay stopped",
+        "event_dismiss" => "Event dismissed",
+        "event_dismiss_many" => "Events dismissed",
+        "reconcile" => "Comparison ordered",
+        "reconcile_cancel" => "Comparison stopped",
+        "secret_add" => "Webhook secret added",
+        "secret_expire" => "Webhook secret given an end",
+        "secret_delete" => "Webhook secret removed",
+        "endpoint_test" => "Test event sent",
+        "hook_create" => "Hook made",
+        "hook_change" => "Hook changed",
+        "hook_rotate" => "Hook given another secret",
+        "hook_test" => "Hook tried",
+        "hook_resend" => "Delivery sent again",
+        "hook_delete" => "Hook removed",
         "flag" => "Flag raised",
         "unflag" => "Flag closed",
         other => other,
@@ -169,6 +201,7 @@ pub(super) fn changes(details: &Value) -> Vec<String> {
         ))
     });
     said.extend(packages);
+    said.extend(details.get("flag").map(|_| subject_of(details)));
     if let Some(package) = text(details, "package") {
         let constraint = text(details, "constraint").unwrap_or_default();
         said.push(format!("{package} {constraint}").trim_end().to_owned());
@@ -195,10 +228,15 @@ fn moved(details: &Value) -> Vec<String> {
     };
     let (before, after) = match (from, to) {
         (Value::Object(before), Value::Object(after)) => (before, after),
-        // What was made or is gone is known by its name.
+        // What was made or is gone is known by its name, or by what it says first.
         (Value::Object(only), Value::Null) | (Value::Null, Value::Object(only)) => {
-            let name = only.get("name").and_then(Value::as_str);
-            return name.map(str::to_owned).into_iter().collect();
+            if let Some(name) = text_of(only, "name") {
+                return vec![name];
+            }
+            let told = ["status", "items", "packages"].iter();
+            let told =
+                told.filter_map(|name| Some(format!("{name}: {}", brief(only.get(*name)?)?)));
+            return told.collect();
         }
         _ => return step(from, to).into_iter().collect(),
     };
@@ -210,6 +248,10 @@ fn moved(details: &Value) -> Vec<String> {
         Some(format!("{}: {step}", name.replace('_', " ")))
     });
     steps.collect()
+}
+
+fn text_of(fields: &Map<String, Value>, name: &str) -> Option<String> {
+    fields.get(name).and_then(Value::as_str).map(str::to_owned)
 }
 
 /// A value before and after; `None` if it stayed.
@@ -270,6 +312,14 @@ mod tests {
             (
                 json!({"from": null, "to": {"name": "ci", "prefix": "tok_1"}}),
                 "ci",
+            ),
+            (
+                json!({"from": null, "to": {"status": "active", "items": [{"price": "price_1"}]}}),
+                "status: active · items: price_1",
+            ),
+            (
+                json!({"flag": {"kind": "overdue", "subject": "sub_1"}}),
+                "overdue sub_1",
             ),
             (
                 json!({"from": {"name": "active"}, "reason": "asked"}),
