@@ -125,6 +125,13 @@ CREATE TABLE told_flags (
     PRIMARY KEY (app, kind, subject)
 );
 
+-- Sessions of the console that were ended before their time: what each is told by, and when it would have
+-- ended. A day has few.
+CREATE TABLE ended_sessions (
+    session word PRIMARY KEY,
+    ends_at TIMESTAMPTZ NOT NULL
+);
+
 CREATE FUNCTION remove_changes_of_app() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM changes WHERE app = OLD.slug;

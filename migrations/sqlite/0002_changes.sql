@@ -143,3 +143,10 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('hook_deliveries', 'hook_deliveries_by_change', '1000000 1'),
     ('hook_deliveries', 'hook_deliveries_by_app', '1000000 1000000');
 ANALYZE sqlite_schema;
+
+-- Sessions of the console that were ended before their time: what each is told by, and when it would have
+-- ended. A day has few.
+CREATE TABLE ended_sessions (
+    session TEXT PRIMARY KEY,
+    ends_at INTEGER NOT NULL
+) STRICT;

@@ -98,7 +98,7 @@ async fn customer_named(store: &Store, app: &AppSlug, text: &str) -> Result<Cust
         size: 2,
     };
     let text = text.trim();
-    let found = anything(store, app, text, &two, SystemClock.now()).await?;
+    let found = anything(store, app, text, true, &two, SystemClock.now()).await?;
     if let Some(Exactly::Customer(id)) = found.exactly {
         return Ok(id);
     }

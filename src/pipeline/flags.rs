@@ -10,7 +10,9 @@ use crate::domain::customer::act::ActError;
 use crate::domain::customer::flag::{FlagHolder, FlagId, FlagKind, HeldFlag};
 use crate::domain::id::{AppSlug, Kind};
 use crate::domain::time::Timestamp;
-use crate::store::{FlagFilter, FlagLink, Listed, Store, StoreError, Window};
+use crate::store::{
+    FlagFilter, FlagGroup, FlagKindCount, FlagLink, Listed, Store, StoreError, Window,
+};
 
 /// Why a flag was not cleared.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,55 @@ pub async fn list(
             .flatten(),
         held,
     }))
+}
+
+/// Open flags about one subject, as the inbox shows them.
+#[derive(Clone, Debug)]
+pub struct OpenGroup {
+    /// The flags.
+    pub group: FlagGroup,
+    /// For an address that two customers share: the link that makes them one.
+    pub link: Option<FlagLink>,
+}
+
+/// Lists the open flags in groups by kind and subject, those that concern most first: at most so many, and
+/// of each so many flags.
+///
+/// # Errors
+/// When the store failed.
+pub async fn groups(
+    store: &Store,
+    app: &AppSlug,
+    filter: &FlagFilter,
+    each: u32,
+    most: u32,
+) -> Result<Vec<OpenGroup>, StoreError> {
+    let mut tx = store.read().await?;
+    let groups = tx.flag_groups(app, filter, each, most).await?;
+    let flags = groups
+        .iter()
+        .flat_map(|it| &it.first)
+        .map(|held| &held.flag);
+    let links = tx.flag_links(app, flags).await?;
+    let groups = groups.into_iter().map(|group| {
+        let shared = group.first.iter().map(|held| &held.flag);
+        let mut shared = shared.filter(|flag| flag.kind == FlagKind::SameEmail);
+        let link = shared.find_map(|flag| links.get(&flag.subject).cloned());
+        OpenGroup { group, link }
+    });
+    Ok(groups.collect())
+}
+
+/// Counts the subjects that open flags are about by their kind; of the filter only the customer counts.
+///
+/// # Errors
+/// When the store failed.
+pub async fn kinds(
+    store: &Store,
+    app: &AppSlug,
+    filter: &FlagFilter,
+) -> Result<Vec<FlagKindCount>, StoreError> {
+    store.read().await?.flag_kinds(app, filter).await
 }
 
 /// Finds an open flag.

@@ -76,6 +76,7 @@ mod reseal_few;
 pub mod retention;
 pub mod search;
 pub mod secrets;
+pub mod sessions;
 mod settings_plans;
 pub mod setup;
 pub mod silence;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Meant;
 use super::cell::documents;
-use super::customer::{literal, rows_of};
+use super::customer::{literal, part, rows_of};
 use super::event_object::hash;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, keys, record};
@@ -260,6 +260,41 @@ impl Tx {
         );
         let binds = binds![app, customer, hash(object), most];
         let rows: Vec<EventRow> = self.fetch(&sql, binds).await?;
+        Ok(rows.into_iter().map(EventRecord::from).collect())
+    }
+
+    /// Lists the newest events whose payload has this text as a value, of so many that are looked through.
+    /// Without payloads.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn event_holding(
+        &mut self,
+        app: &AppSlug,
+        text: &str,
+        among: i64,
+        most: i64,
+    ) -> Result<Vec<EventRecord>, StoreError> {
+        // SQLite keeps the order of a CROSS JOIN: only payloads of the newest events are read.
+        let sql = r"
+            SELECT
+                seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
+                received_at, processed_at, outcome, duplicates, attempts, error_code,
+                error_detail, customer_id, billing_account, changes, payload_removed_at
+            FROM events
+            WHERE seq IN (
+                SELECT payloads.seq
+                FROM (
+                    SELECT seq FROM events WHERE app = $1 ORDER BY seq DESC LIMIT $3
+                ) AS newest
+                CROSS JOIN payloads
+                WHERE payloads.seq = newest.seq AND payloads.payload LIKE $2 ESCAPE '\'
+            )
+            ORDER BY seq DESC
+            LIMIT $4
+        ";
+        let pattern = part(&format!("\"{text}\""));
+        let rows: Vec<EventRow> = self.fetch(sql, binds![app, pattern, among, most]).await?;
         Ok(rows.into_iter().map(EventRecord::from).collect())
     }
 

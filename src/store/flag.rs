@@ -42,7 +42,7 @@ pub struct FlagLink {
 }
 
 record! {
-    struct FlagRow from "flags" {
+    pub(super) struct FlagRow from "flags" {
         place: String,
         kind: FlagKind,
         subject: String,
@@ -285,7 +285,7 @@ fn filter_of(app: &AppSlug, wanted: &FlagFilter) -> Filter {
 /// All open flags, as a subquery. `CROSS JOIN` lets SQLite, which knows nothing of sizes, begin
 /// with the few; PostgreSQL finds its own way. `|| ''` makes an expression of a column, which
 /// SQLite asks for before it looks into an index of expressions.
-fn open() -> String {
+pub(super) fn open() -> String {
     let unmapped = of_set_up(
         FlagKind::UnmappedPrice,
         "price",

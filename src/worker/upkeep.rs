@@ -65,6 +65,7 @@ impl Worker {
     async fn remove_expired(&self) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
         tx.idempotency_purge(self.clock.now()).await?;
+        tx.ended_session_purge(self.clock.now()).await?;
         tx.commit().await?;
         history::note_day(&self.store, self.clock.now()).await?;
         flags::tell_of_unreleased(&self.store, self.clock.now()).await?;

@@ -53,8 +53,10 @@ pub(super) struct Confirm {
     pub(super) button: &'static str,
     /// It takes something away that does not come back.
     pub(super) is_final: bool,
-    /// It makes something: each time that it is done another one.
-    pub(super) is_once: bool,
+    /// It sets a state, and may be meant again after that has changed: the form has no key ([`once`]).
+    ///
+    /// [`once`]: super::once
+    pub(super) sets_state: bool,
     /// Where "Cancel" leads.
     pub(super) back: String,
 }

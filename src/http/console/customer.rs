@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 
+use super::composer::{self, Reply};
 use super::customer_view::{
     AccountRow, FlagRow, GrantRow, LicenseRow, SourceRow, StepRow, TokenRow, flags_of, grants_of,
 };
@@ -17,12 +18,12 @@ use super::timeline::Line;
 use super::undo;
 use super::visitor::Visitor;
 use super::when::When;
-use super::words::Badge;
-use crate::domain::access::refusal::{HeldMessage, sentence};
+use super::words::{self, Badge};
+use crate::domain::customer::act::ActError;
 use crate::domain::id::CustomerId;
 use crate::http::api::customer_id;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::access::{Question, check_customer};
+use crate::pipeline::customers::FindError;
 use crate::pipeline::explain::explain;
 use crate::pipeline::timeline::TimelineKind;
 use crate::pipeline::timeline_part::part_of;
@@ -63,7 +64,7 @@ struct Page {
     flags: Vec<FlagRow>,
     asked_package: String,
     asked_version: String,
-    answer: Option<(Badge, String)>,
+    answer: Option<Reply>,
     kinds: Vec<(String, &'static str, bool)>,
     lines: Vec<Line>,
     more: Option<String>,
@@ -96,7 +97,13 @@ async fn show(
 ) -> Result<Response, Refusal> {
     let (store, app, now) = (&state.store, &visitor.app, state.clock.now());
     let id = customer_id(&id)?;
-    let found = explain(store, app, &id, now).await?;
+    let found = match explain(store, app, &id, now).await {
+        // Events and the audit name the customer of their time.
+        Err(FindError::Act(ActError::Merged { into })) => {
+            return Err(Refusal::Elsewhere(format!("/console/customers/{into}")));
+        }
+        found => found?,
+    };
     let details = found.details;
     let grants = grants_of(&details);
     let flags = flags_of(&details);
@@ -127,16 +134,20 @@ async fn show(
         |it| (it.summary, it.sources, it.next),
     );
     let (asked_package, asked_version) = (asked.own("package"), asked.own("version"));
-    let answer = answer(&state, &visitor, &id, &asked).await?;
+    let answer = composer::reply(&state, &visitor, &id, &asked).await?;
     let mut frame = Frame::new(&visitor, "customers", name_of(&customer));
     frame.notice = asked.get("done").and_then(notice);
     let may_undo = frame.may_act && frame.notice.is_some();
+    let email = customer.derived.contact.email.as_deref();
     let page = Page {
         id: id.to_string(),
         name: name_of(&customer),
-        email: customer.derived.contact.email.clone().unwrap_or_default(),
+        email: email.map(words::label).unwrap_or_default(),
         external_id: customer.derived.external_id.clone().unwrap_or_default(),
-        status: Badge::status_with(customer.derived.status.as_str(), &sources),
+        status: match customer.deleted_at {
+            Some(_) => Badge::new("deleted", "bad"),
+            None => Badge::status_with(customer.derived.status.as_str(), &sources),
+        },
         since: When(customer.status_since),
         is_deleted: customer.deleted_at.is_some(),
         is_held: customer.hold.is_some() || customer.derived.status.as_str() != "active",
@@ -195,34 +206,4 @@ async fn lines(
         format!("{link}#timeline")
     });
     Ok((part.entries.into_iter().map(Line::from).collect(), next))
-}
-
-/// What Composer would get.
-async fn answer(
-    state: &AppState,
-    visitor: &Visitor,
-    id: &CustomerId,
-    asked: &Asked,
-) -> Result<Option<(Badge, String)>, ApiError> {
-    let (package, version) = (asked.get("package"), asked.get("version"));
-    let Some(package) = package else {
-        return Ok(None);
-    };
-    let question = Question {
-        package: Some(package),
-        version,
-        reference: None,
-        is_of_composer: false,
-    };
-    let now = state.clock.now();
-    let answer = check_customer(&state.store, &visitor.app, id, question, now).await?;
-    let is_allowed = answer.code.is_allowed();
-    let held = HeldMessage::default();
-    let said = if is_allowed {
-        let wanted = version.map_or_else(|| "some version of it".to_owned(), str::to_owned);
-        format!("Composer gets {} ({wanted}).", answer.package)
-    } else {
-        sentence(answer.code, held, Some(&answer.package), version)
-    };
-    Ok(Some((Badge::allowed(is_allowed), said)))
 }

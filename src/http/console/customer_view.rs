@@ -135,11 +135,12 @@ impl From<LinkedAccount> for AccountRow {
         ];
         let connected = scope.connected.clone();
         query.extend(connected.map(|it| ("connected".to_owned(), it)));
+        let email = account.history.contact().email;
         Self {
             query: format!("?{}", written(&query).query().unwrap_or_default()),
             provider: account.key.scope.provider.to_string(),
             is_test: !account.key.scope.livemode,
-            email: account.history.contact().email.unwrap_or_default(),
+            email: email.map(|it| words::label(&it)).unwrap_or_default(),
             id: account.key.id,
             tie: words::tie(tie.as_str()),
         }

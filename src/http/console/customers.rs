@@ -12,7 +12,7 @@ use super::query::{Asked, Pager};
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::when::When;
-use super::words::Badge;
+use super::words::{self, Badge};
 use crate::domain::customer::row::Customer;
 use crate::http::AppState;
 use crate::pipeline::customers::list_alone;
@@ -32,6 +32,8 @@ struct Page {
     status: String,
     rows: Vec<Row>,
     events: Vec<EventRow>,
+    /// Payloads were looked through too.
+    in_payloads: bool,
     pager: Pager,
 }
 
@@ -50,9 +52,8 @@ struct Row {
 pub(super) fn name_of(customer: &Customer) -> String {
     let contact = &customer.derived.contact;
     let name = contact.name.as_ref().or(contact.email.as_ref());
-    name.or(customer.derived.external_id.as_ref())
-        .cloned()
-        .unwrap_or_else(|| customer.id.to_string())
+    let name = name.or(customer.derived.external_id.as_ref());
+    name.map_or_else(|| customer.id.to_string(), |name| words::label(name))
 }
 
 impl From<Customer> for Row {
@@ -63,7 +64,11 @@ impl From<Customer> for Row {
         Self {
             id: customer.id.into(),
             name,
-            email: derived.contact.email.unwrap_or_default(),
+            email: derived
+                .contact
+                .email
+                .map(|it| words::label(&it))
+                .unwrap_or_default(),
             external_id: derived.external_id.unwrap_or_default(),
             status: Badge::status(derived.status.as_str()),
             reason: derived.reason.unwrap_or_default(),
@@ -80,8 +85,10 @@ async fn list(
 ) -> Result<Response, Refusal> {
     let (store, app) = (&state.store, &visitor.app);
     let window = asked.window();
+    let in_payloads = visitor.admin.role.allows(state.settings.payloads_for);
     let (found, events) = if let Some(text) = asked.get("q") {
-        let found = anything(store, app, text, &window, state.clock.now()).await?;
+        let now = state.clock.now();
+        let found = anything(store, app, text, in_payloads, &window, now).await?;
         match found.exactly {
             Some(Exactly::Customer(id)) => {
                 return Ok(Redirect::to(&format!("/console/customers/{id}")).into_response());
@@ -126,6 +133,7 @@ async fn list(
         status: asked.own("status").unwrap_or_default(),
         rows: rows.into_iter().map(Row::from).collect(),
         events: events.into_iter().map(EventRow::from).collect(),
+        in_payloads,
         pager: asked.pager(total)?,
     };
     Ok(render(&page)?)

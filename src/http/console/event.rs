@@ -54,6 +54,7 @@ struct Page {
     changes: Vec<(String, String)>,
     payload: Payload,
     is_settled: bool,
+    has_payload: bool,
     may_dismiss: bool,
     object: Option<String>,
     siblings: Vec<EventRow>,
@@ -131,6 +132,8 @@ async fn show(
         life: life_of(&event),
         changes: changes_of(&shown(event.changes.clone())),
         is_settled: event.outcome.is_settled(),
+        // Without it nothing can be tried again.
+        has_payload: event.payload.is_some(),
         may_dismiss: event.outcome == EventOutcome::Failed,
         payload: payload_of(&event, sees_payload),
         id: event.key.id,
@@ -271,6 +274,23 @@ fn life_of(event: &EventRecord) -> Vec<Station> {
     life
 }
 
+/// Fields of a change that its words say, or the page does.
+const IN_WORDS: [&str; 13] = [
+    "operation",
+    "customer",
+    "customer_id",
+    "from",
+    "to",
+    "packages",
+    "package",
+    "constraint",
+    "reason",
+    "flag",
+    "price",
+    "name",
+    "at",
+];
+
 /// The changes as names and texts, as far down as they differ.
 fn changes_of(changes: &Value) -> Vec<(String, String)> {
     let brief = |value: &Value| match value {
@@ -281,9 +301,11 @@ fn changes_of(changes: &Value) -> Vec<(String, String)> {
     let one = |change: &Value| {
         let operation = change.get("operation").and_then(Value::as_str);
         let name = super::timeline::operation(operation.unwrap_or("change")).to_owned();
-        let fields = change.as_object().into_iter().flatten();
-        let fields = fields.filter(|(name, _)| *name != "operation" && *name != "customer_id");
-        let texts = fields.map(|(name, value)| format!("{name}: {}", brief(value)));
+        let rest = change.as_object().into_iter().flatten();
+        let rest =
+            rest.filter(|(name, value)| !IN_WORDS.contains(&name.as_str()) && !value.is_null());
+        let rest = rest.map(|(name, value)| format!("{name}: {}", brief(value)));
+        let texts = rest.chain(super::timeline::changes(change));
         (name, texts.collect::<Vec<_>>().join("\n"))
     };
     match changes {

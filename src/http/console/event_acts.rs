@@ -61,7 +61,6 @@ async fn ask_replay(
         } else {
             "Replay it"
         },
-        is_once: true,
         back: path,
         ..Confirm::default()
     };

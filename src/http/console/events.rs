@@ -70,6 +70,14 @@ impl Filled {
         found.map_or("", |(_, text)| text.as_str())
     }
 
+    /// Fills a field in.
+    pub(super) fn set(&mut self, name: &str, text: String) {
+        let mut fields = self.0.iter_mut();
+        if let Some((_, value)) = fields.find(|(known, _)| *known == name) {
+            *value = text;
+        }
+    }
+
     /// Those that are filled in.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let filled = self.0.iter().map(|(name, text)| (*name, text.as_str()));

@@ -1,8 +1,6 @@
 //! The inbox: what a person should look at, by kind and by how many customers it concerns, each with
 //! what mends it.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -17,20 +15,19 @@ use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::when::When;
 use super::words;
-use crate::domain::customer::flag::FlagKind;
+use crate::domain::customer::flag::{Flag, FlagKind};
 use crate::domain::role::Role;
-use crate::domain::time::Timestamp;
 use crate::http::AppState;
 use crate::http::input::written;
-use crate::pipeline::flags::{self, FlagError, OpenFlag};
+use crate::pipeline::flags::{self, FlagError, OpenGroup};
 use crate::provider::{PADDLE, STRIPE};
-use crate::store::{FlagFilter, Window};
+use crate::store::{FlagFilter, FlagKindCount, FlagLink};
 
-/// Most flags that are gathered. Nobody works through more at a sitting.
-const MOST: u32 = 1_000;
+/// Most subjects that are shown. Nobody works through more at a sitting.
+const MOST: u32 = 200;
 
 /// Most customers that are named for one subject.
-const NAMED: usize = 5;
+const NAMED: u32 = 5;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
@@ -42,10 +39,12 @@ pub(super) fn router() -> Router<AppState> {
 #[template(path = "flags.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
-    kinds: Vec<(String, &'static str, usize, bool)>,
+    kinds: Vec<(String, &'static str, u64, bool)>,
     groups: Vec<Group>,
     is_cut: bool,
     most: u32,
+    /// What narrows the list, for forms that lead back to it.
+    narrowed: Vec<(&'static str, String)>,
     customer: Option<String>,
 }
 
@@ -55,8 +54,10 @@ struct Group {
     subject: String,
     meaning: &'static str,
     at: Option<When>,
-    count: usize,
+    count: u64,
     customers: Vec<String>,
+    /// Customers who are not named.
+    more: u64,
     mend: Mend,
     clear: Option<String>,
 }
@@ -74,8 +75,7 @@ enum Mend {
 }
 
 impl Mend {
-    fn of(first: &OpenFlag, customer: Option<&String>) -> Self {
-        let flag = &first.held.flag;
+    fn of(flag: &Flag, link: Option<FlagLink>, customer: Option<&String>) -> Self {
         let page = |path: String, name| Self::Page { path, name };
         match (flag.kind, customer) {
             // The form of the ids tells whose prices and products they are: `price_`, `prod_` and
@@ -88,10 +88,10 @@ impl Mend {
                     provider: spec.name.as_str(),
                 }
             }
-            (FlagKind::SameEmail, Some(_)) => match &first.link {
+            (FlagKind::SameEmail, Some(_)) => match link {
                 Some(link) => Self::Link {
                     customer: link.customer.to_string(),
-                    account: link.account.id.clone(),
+                    account: link.account.id,
                 },
                 None => Self::Nothing,
             },
@@ -125,26 +125,24 @@ fn escaped(text: &str) -> String {
 }
 
 impl Group {
-    fn of(flags: &[OpenFlag], asked: &Asked) -> Option<Self> {
-        let first = flags.first()?;
-        let customers: Vec<String> = flags
-            .iter()
-            .filter_map(|it| it.held.holder.customer())
-            .map(ToString::to_string)
-            .collect();
-        let flag = &first.held.flag;
-        let newest: Option<Timestamp> = flags.iter().filter_map(|it| it.held.flag.at).max();
+    fn of(open: OpenGroup, asked: &Asked) -> Option<Self> {
+        let OpenGroup { group, link } = open;
+        let first = group.first.first()?;
+        let customers = group.first.iter().filter_map(|it| it.holder.customer());
+        let customers: Vec<String> = customers.map(ToString::to_string).collect();
+        let flag = &first.flag;
         Some(Self {
             kind: flag.kind.as_str(),
             subject: flag.subject.clone(),
             meaning: words::flag(flag.kind.as_str()),
-            at: newest.map(When),
-            count: customers.len(),
-            mend: Mend::of(first, customers.first()),
-            customers: customers.into_iter().take(NAMED).collect(),
-            clear: (flags.len() == 1).then(|| {
+            at: group.newest.map(When),
+            count: if customers.is_empty() { 0 } else { group.count },
+            mend: Mend::of(flag, link, customers.first()),
+            more: group.count.saturating_sub(customers.len() as u64),
+            customers,
+            clear: (group.count == 1).then(|| {
                 let query = asked.with("kind", asked.get("kind"));
-                format!("/console/flags/{}/clear{query}", first.held.id())
+                format!("/console/flags/{}/clear{query}", first.id())
             }),
         })
     }
@@ -155,40 +153,25 @@ async fn list(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Refusal> {
-    let customer = asked.customer()?;
-    let filter = FlagFilter {
+    let (store, app) = (&state.store, &visitor.app);
+    let mut filter = FlagFilter {
         kind: None,
-        customer,
+        customer: asked.customer()?,
     };
-    let window = Window::Walk {
-        after: None,
-        size: MOST,
-    };
-    let found = flags::list(&state.store, &visitor.app, &filter, &window).await?;
-    let is_cut = found.next.is_some();
-    let mut by_subject: BTreeMap<(FlagKind, String), Vec<OpenFlag>> = BTreeMap::new();
-    for open in found.rows {
-        let key = (open.held.flag.kind, open.held.flag.subject.clone());
-        by_subject.entry(key).or_default().push(open);
-    }
-    let mut groups: Vec<Group> = by_subject
-        .values()
-        .filter_map(|it| Group::of(it, &asked))
-        .collect();
-    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for group in &groups {
-        *counts.entry(group.kind).or_default() += 1;
-    }
+    let counts = flags::kinds(store, app, &filter).await?;
     let kind = asked.get("kind");
-    groups.retain(|group| kind.is_none_or(|kind| kind == group.kind));
-    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
-    let all = (
-        asked.with("kind", None),
-        "all",
-        counts.values().sum(),
-        kind.is_none(),
-    );
-    let kinds = counts.into_iter().map(|(word, count)| {
+    filter.kind = kind.and_then(|word| word.parse().ok());
+    let found = if kind.is_some() && filter.kind.is_none() {
+        Vec::new()
+    } else {
+        flags::groups(store, app, &filter, NAMED, MOST).await?
+    };
+    let in_all: u64 = counts.iter().map(|it| it.count).sum();
+    let wanted = counts.iter().find(|it| Some(it.kind) == filter.kind);
+    let is_cut = wanted.map_or(in_all, |it| it.count) > u64::from(MOST);
+    let all = (asked.with("kind", None), "all", in_all, kind.is_none());
+    let kinds = counts.into_iter().map(|FlagKindCount { kind: of, count }| {
+        let word = of.as_str();
         (
             asked.with("kind", Some(word)),
             word,
@@ -196,6 +179,7 @@ async fn list(
             kind == Some(word),
         )
     });
+    let groups = found.into_iter().filter_map(|it| Group::of(it, &asked));
     let mut frame = Frame::new(&visitor, "flags", "Flags");
     frame.notice = match asked.get("done") {
         Some("map") => Some("Mapped. Everybody who pays this price has its packages now."),
@@ -205,9 +189,10 @@ async fn list(
     let page = Page {
         frame,
         kinds: std::iter::once(all).chain(kinds).collect(),
-        groups,
+        groups: groups.collect(),
         is_cut,
         most: MOST,
+        narrowed: narrowed(|name| asked.get(name)),
         customer: asked.own("customer"),
     };
     Ok(render(&page)?)
@@ -220,7 +205,7 @@ fn narrowed<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Vec<(&'static str, Str
 }
 
 /// The list as it was narrowed, after an act if one was done.
-fn list_of<'a>(get: impl Fn(&str) -> Option<&'a str>, done: Option<&str>) -> String {
+pub(super) fn list_of<'a>(get: impl Fn(&str) -> Option<&'a str>, done: Option<&str>) -> String {
     let narrowed = narrowed(get).into_iter();
     let done = done.map(|done| ("done", done.to_owned()));
     let pairs = narrowed.chain(done);

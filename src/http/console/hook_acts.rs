@@ -139,7 +139,7 @@ async fn ask(
         path: format!("{}/act/{}", page_of(&id), words.act),
         button: words.button,
         is_final: words.is_final,
-        is_once: matches!(words.act, "test" | "resend" | "rotate"),
+        sets_state: matches!(words.act, "enable" | "disable"),
         back: page_of(&id),
         ..Confirm::default()
     };

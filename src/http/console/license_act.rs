@@ -211,7 +211,7 @@ async fn ask(
         path: format!("/console/licenses/{id}/act/{}", words.act),
         button: "Do it",
         is_final: words.is_final,
-        is_once: words.act == "reissue",
+        sets_state: matches!(words.act, "revoke" | "reinstate" | "renew" | "limit"),
         back: format!("/console/licenses/{id}"),
         ..Confirm::default()
     };

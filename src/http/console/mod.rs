@@ -17,6 +17,7 @@ mod acts;
 mod admins;
 mod assets;
 mod audit;
+mod composer;
 mod confirm;
 mod customer;
 mod customer_view;

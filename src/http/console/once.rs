@@ -5,16 +5,15 @@
 //! with its page, and what is sent again with it gets the first answer, as a request of the API does with
 //! its `Idempotency-Key` ([`idempotency`]). Unlike there the second one waits for the first: somebody
 //! looks at the page, and has nothing else to send. A form that was filled in anew is another one,
-//! whatever its key, and so is one that was refused: what it met may have changed.
+//! whatever its key, and so is one that was refused: what it met may have changed. A form that takes something
+//! away holds one too: the second one would be told that there is no such thing.
 //!
 //! Forms that only set a state have no key. Sent twice they change nothing the second time, and the same
 //! form may be meant again after the state has changed.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -22,14 +21,9 @@ use super::form;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use crate::http::{AppState, idempotency};
-use crate::store::idempotency::Attempt;
 
 /// The field, which `once.html` writes.
 const FIELD: &str = "idempotency_key";
-
-/// How often, and for how long, a form looks whether the first one has been answered.
-const LOOKS: u32 = 50;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// The layer around all pages.
 pub(super) async fn once(
@@ -60,18 +54,5 @@ pub(super) async fn once(
         request.uri().path().as_bytes(),
         &bytes,
     ]);
-    for _ in 0..LOOKS {
-        let attempt = idempotency::reserve(&state, &id, &id).await?;
-        if !matches!(attempt, Attempt::Running) {
-            let answer = idempotency::answer(state, id, attempt, request, next, is_kept).await?;
-            return Ok(answer);
-        }
-        tokio::time::sleep(BETWEEN_LOOKS).await;
-    }
-    Err(idempotency::in_use().into())
-}
-
-/// Pages, and what leads to one.
-fn is_kept(status: StatusCode) -> bool {
-    status.is_success() || status.is_redirection()
+    Ok(idempotency::answer_form(state, id, request, next).await?)
 }

@@ -77,6 +77,7 @@ async fn ask_declare(
             ("versions", scheme.as_str().to_owned()),
         ],
         button: "Declare it",
+        sets_state: true,
         back: LIST.to_owned(),
         ..Confirm::default()
     };

@@ -5,6 +5,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::place::VERSION;
 use super::visitor::Visitor;
+use super::when::When;
 use crate::http::ApiError;
 
 /// The frame around a page: its title, who looks at it, and where in the menu it is.
@@ -26,6 +27,8 @@ pub(super) struct Frame {
     pub(super) may_act: bool,
     /// The role suffices for apps, secrets and admins.
     pub(super) may_own: bool,
+    /// Since when workers wait with what they do for the app.
+    pub(super) paused: Option<When>,
     /// The token of the session's forms.
     pub(super) csrf: String,
     /// The key of the page's forms that make something.
@@ -48,6 +51,7 @@ impl Frame {
             role: visitor.admin.role.as_str(),
             may_act: visitor.may_act(),
             may_own: visitor.may_own(),
+            paused: visitor.pause.as_ref().map(|pause| When(pause.since)),
             csrf: visitor.session.csrf.clone(),
             form_key: visitor.form_key.clone(),
             query: String::new(),

@@ -5,7 +5,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use std::collections::BTreeMap;
 
 use super::confirm::{self, Confirm};
 use super::form::{Form, missing};
@@ -18,13 +17,13 @@ use crate::domain::customer::flag::FlagKind;
 use crate::domain::precondition::Precondition;
 use crate::domain::role::Role;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::flags;
+use crate::pipeline::flags::{self, OpenGroup};
 use crate::pipeline::plans::{self, Shown};
 use crate::provider::Spec;
-use crate::store::{FlagFilter, PlanSource, Window};
+use crate::store::{FlagFilter, FlagGroup, PlanSource};
 
-/// Most flags from which unmapped prices are gathered.
-const MOST: u32 = 1_000;
+/// Most unmapped prices that are shown.
+const MOST: u32 = 200;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
@@ -37,7 +36,7 @@ pub(super) fn router() -> Router<AppState> {
 struct Page {
     frame: Frame,
     providers: Vec<String>,
-    unmapped: Vec<(String, usize)>,
+    unmapped: Vec<(String, u64)>,
     rows: Vec<Row>,
     edited: Row,
 }
@@ -92,16 +91,17 @@ async fn list(
         kind: Some(FlagKind::UnmappedPrice),
         customer: None,
     };
-    let window = Window::Walk {
-        after: None,
-        size: MOST,
-    };
-    let mut unmapped: BTreeMap<String, usize> = BTreeMap::new();
-    for open in flags::list(store, app, &filter, &window).await?.rows {
-        *unmapped.entry(open.held.flag.subject).or_default() += 1;
-    }
-    let mut unmapped: Vec<_> = unmapped.into_iter().collect();
-    unmapped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let unmapped = flags::groups(store, app, &filter, 1, MOST)
+        .await?
+        .into_iter();
+    let unmapped = unmapped.filter_map(|OpenGroup { group, .. }| {
+        let FlagGroup { count, first, .. } = group;
+        first
+            .into_iter()
+            .next()
+            .map(|held| (held.flag.subject, count))
+    });
+    let unmapped = unmapped.collect();
     let rows: Vec<Row> = all.into_iter().map(Row::from).collect();
     let (provider, price) = (asked.get("provider"), asked.get("price"));
     let is_asked =
@@ -179,10 +179,10 @@ async fn put(State(state): State<AppState>, form: Form) -> Result<Response, Refu
     };
     plans::put(store, &order, spec.name, price, wanted, &Precondition::None).await?;
     let target = match fields.get("back") {
-        Some("flags") => "/console/flags?done=map",
-        _ => "/console/plans?done=put",
+        Some("flags") => super::flags::list_of(|name| fields.get(name), Some("map")),
+        _ => "/console/plans?done=put".to_owned(),
     };
-    Ok(Redirect::to(target).into_response())
+    Ok(Redirect::to(&target).into_response())
 }
 
 async fn ask_delete(

@@ -12,7 +12,7 @@ use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
-use super::words::Badge;
+use super::words::{self, Badge};
 use crate::domain::precondition::Precondition;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::policy::{self, Forecast};
@@ -180,7 +180,7 @@ impl From<Forecast> for Told {
             counts.map(|((from, to), count)| (Badge::status(from), Badge::status(to), count));
         let customers = forecast.customers.into_iter().map(|it| {
             let id = it.id.to_string();
-            let name = it.email.unwrap_or_else(|| id.clone());
+            let name = it.email.map_or_else(|| id.clone(), |it| words::label(&it));
             let (from, to) = (it.from.as_str(), it.to.as_str());
             (id, name, Badge::status(from), Badge::status(to))
         });

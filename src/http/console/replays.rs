@@ -56,12 +56,18 @@ async fn ask(
     asked: Asked,
 ) -> Result<Response, Refusal> {
     visitor.admin.require(Role::Admin)?;
-    let filter = filter_of(|name| asked.get(name))?;
+    let mut filter = filter_of(|name| asked.get(name))?;
+    // The form means what the page counted, and nothing that comes between the two.
+    let now = state.clock.now();
+    let until = filter.until.map_or(now, |until| until.min(now));
+    filter.until = Some(until);
+    let mut filled = Filled::of(|name| asked.get(name));
+    filled.set("until", until.exact());
     let about = bulk_replay::preview(&state.store, &visitor.app, &filter, false).await?;
     let examples = about.first.into_iter();
     let page = AskPage {
         frame: Frame::new(&visitor, "events", "Replay all that match"),
-        filled: Filled::of(|name| asked.get(name)),
+        filled,
         matched: about.count,
         skipped: about.skipped,
         pace: PACE,

@@ -3,11 +3,11 @@
 //! The cookie holds the hash of the token, the app that is looked at, the session's own token for
 //! forms, and its end, sealed with the secret key. Every request looks the hash up again, as the API
 //! does, so a revoked or expired token ends its sessions at once, on every server, and nobody can
-//! use the cookie elsewhere: it is no token.
+//! use the cookie elsewhere: it is no token. Signing out is written down, so that a copy of the cookie
+//! that somebody else has is worth nothing from then on.
 //!
-//! Refused: a random id in the store. It would be a row to write and clear for each sign-in, in a
-//! store that may be away while somebody wants to look; what it adds, ending one session alone, the
-//! short life and the revocation of the token give too.
+//! Refused: a random id in the store, in place of what the cookie says. It would be a row to write for
+//! each sign-in, and only those that end before their time need one.
 
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
@@ -20,7 +20,7 @@ use super::place::PLACE;
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
-use crate::http::ApiError;
+use crate::http::{ApiError, idempotency};
 use crate::random;
 use crate::vault::{SealedFor, Vault};
 
@@ -60,6 +60,16 @@ impl Session {
     /// The same session, looking at another app.
     pub(super) fn looking_at(self, app: AppSlug) -> Self {
         Self { app, ..self }
+    }
+
+    /// What it is told by where its end is written down: no secret.
+    pub(super) fn digest(&self) -> String {
+        idempotency::digest(&[b"session", self.csrf.as_bytes()])
+    }
+
+    /// When it ends by itself.
+    pub(super) const fn ends_at(&self) -> Timestamp {
+        self.ends_at
     }
 
     /// Reads the session of a request; `None` without one that is still good.

@@ -19,6 +19,7 @@ use crate::domain::id::AppSlug;
 use crate::http::api::visible_app;
 use crate::http::input::pairs;
 use crate::http::{ApiError, AppState, auth};
+use crate::pipeline::sessions;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
@@ -126,7 +127,9 @@ async fn enter_once(
     begin(&state, &parts, hash, admin.app, PLACE)
 }
 
-async fn leave(form: AnyForm) -> Result<Response, Refusal> {
+async fn leave(State(state): State<AppState>, form: AnyForm) -> Result<Response, Refusal> {
+    let session = &form.visitor.session;
+    sessions::end(&state.store, &session.digest(), session.ends_at()).await?;
     let forgotten = [(SET_COOKIE, session::forgotten(form.visitor.is_secure)?)];
     Ok((forgotten, Redirect::to("/console/sign-in")).into_response())
 }

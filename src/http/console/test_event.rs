@@ -46,7 +46,6 @@ async fn ask(visitor: Visitor, asked: Asked) -> Result<Response, Refusal> {
         path: "/console/endpoints/test".to_owned(),
         hidden: vec![("provider", name.to_string())],
         button: "Send it",
-        is_once: true,
         back: format!("/console/endpoints#{name}"),
         ..Confirm::default()
     };

@@ -1,6 +1,6 @@
 //! The lines of a customer's timeline.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::when::When;
 use super::words::{self, Badge};
@@ -134,14 +134,63 @@ pub(super) fn operation(name: &str) -> &str {
         "token_create" => "Access token made",
         "token_rotate" => "Access token rotated",
         "token_revoke" => "Access token revoked",
+        "token_set" => "Access token set",
         "license_create" => "Licence made",
         "license_revoke" => "Licence revoked",
+        "license_reinstate" => "Licence reinstated",
+        "license_renew" => "Licence renewed",
+        "license_change" => "Licence changed",
+        "license_reissue" => "Licence given another key",
+        "license_delete" => "Licence deleted",
+        "activation_delete" => "Place of a licence freed",
+        "portal_link" => "Link to the customer's own page made",
+        "export" => "Data exported",
+        "purge" => "Erased",
+        "app_create" => "App made",
+        "app_delete" => "App deleted",
+        "app_rename" => "App renamed",
+        "app_settings" | "app_registry" => "Settings of the app changed",
+        "app_pause" => "App paused",
+        "app_resume" => "App goes on",
+        "admin_token_create" => "Admin token made",
+        "admin_token_revoke" => "Admin token revoked",
+        "plan_put" => "Plan set",
+        "plan_delete" => "Plan deleted",
+        "policy_put" => "Policy changed",
+        "package_put" => "Package declared",
+        "package_delete" => "Package forgotten",
+        "release_add" => "Releases named",
+        "release_remove" => "Release taken back",
+        "event_replay" => "Event replayed",
+        "event_replay_many" => "Replay ordered",
+        "event_replay_cancel" => "Replay stopped",
+        "event_dismiss" => "Event dismissed",
+        "event_dismiss_many" => "Events dismissed",
+        "reconcile" => "Comparison ordered",
+        "reconcile_cancel" => "Comparison stopped",
+        "secret_add" => "Webhook secret added",
+        "secret_expire" => "Webhook secret given an end",
+        "secret_delete" => "Webhook secret removed",
+        "endpoint_test" => "Test event sent",
+        "hook_create" => "Hook made",
+        "hook_change" => "Hook changed",
+        "hook_rotate" => "Hook given another secret",
+        "hook_test" => "Hook tried",
+        "hook_resend" => "Delivery sent again",
+        "hook_delete" => "Hook removed",
+        "flag" => "Flag raised",
+        "unflag" => "Flag closed",
         other => other,
     }
 }
 
-/// Says what changed, in a few words.
+/// Says what changed, in one line.
 pub(super) fn change(details: &Value) -> String {
+    changes(details).join(" · ")
+}
+
+/// Says what changed, each in a few words.
+pub(super) fn changes(details: &Value) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
     let packages = details.get("packages").and_then(Value::as_array);
     let packages = packages.into_iter().flatten().filter_map(|it| {
@@ -152,35 +201,138 @@ pub(super) fn change(details: &Value) -> String {
         ))
     });
     said.extend(packages);
+    said.extend(details.get("flag").map(|_| subject_of(details)));
     if let Some(package) = text(details, "package") {
         let constraint = text(details, "constraint").unwrap_or_default();
         said.push(format!("{package} {constraint}").trim_end().to_owned());
     }
-    let status = details.get("from").and_then(|from| text(from, "name"));
+    // What has a state after it too is no status: those say the new one by their operation.
+    let before = details.get("from").filter(|_| details.get("to").is_none());
+    let status = before.and_then(|from| text(from, "name"));
     said.extend(status.map(|from| format!("was {from}")));
     for name in ["reason", "price", "name"] {
         said.extend(text(details, name).map(|it| format!("{name}: {it}")));
     }
     said.extend(text(details, "at").map(|at| format!("as of {at}")));
-    if said.is_empty() {
-        said.extend(moved(details));
-    }
-    said.join(" · ")
+    said.extend(moved(details));
+    said
 }
 
-/// The values before and after, where these are plain.
-fn moved(details: &Value) -> Option<String> {
-    let (from, to) = (details.get("from")?, details.get("to")?);
-    let brief = |value: &Value| match value {
-        Value::String(text) => text.clone(),
+/// The longest value that a line shows, in letters.
+const LONGEST: usize = 80;
+
+/// The values before and after: of objects those that differ, by their names.
+fn moved(details: &Value) -> Vec<String> {
+    let (Some(from), Some(to)) = (details.get("from"), details.get("to")) else {
+        return Vec::new();
+    };
+    let (before, after) = match (from, to) {
+        (Value::Object(before), Value::Object(after)) => (before, after),
+        // What was made or is gone is known by its name, or by what it says first.
+        (Value::Object(only), Value::Null) | (Value::Null, Value::Object(only)) => {
+            if let Some(name) = text_of(only, "name") {
+                return vec![name];
+            }
+            let told = ["status", "items", "packages"].iter();
+            let told =
+                told.filter_map(|name| Some(format!("{name}: {}", brief(only.get(*name)?)?)));
+            return told.collect();
+        }
+        _ => return step(from, to).into_iter().collect(),
+    };
+    let added = after.keys().filter(|name| !before.contains_key(*name));
+    let names = before.keys().chain(added);
+    let steps = names.filter_map(|name| {
+        let value = |of: &Map<String, Value>| of.get(name).cloned().unwrap_or_default();
+        let step = step(&value(before), &value(after))?;
+        Some(format!("{}: {step}", name.replace('_', " ")))
+    });
+    steps.collect()
+}
+
+fn text_of(fields: &Map<String, Value>, name: &str) -> Option<String> {
+    fields.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A value before and after; `None` if it stayed.
+fn step(from: &Value, to: &Value) -> Option<String> {
+    (from != to).then(|| match (brief(from), brief(to)) {
+        (Some(from), Some(to)) => format!("{from} → {to}"),
+        _ => "another".to_owned(),
+    })
+}
+
+/// A value in a few letters; `None` if it takes more.
+fn brief(value: &Value) -> Option<String> {
+    let text = match value {
         Value::Null => "none".to_owned(),
-        Value::Object(fields) if fields.len() == 1 => {
-            let only = fields.values().next();
-            only.and_then(Value::as_str).unwrap_or("none").to_owned()
+        Value::String(text) => words::unturned(text).into_owned(),
+        Value::Array(all) if !all.is_empty() => {
+            let all: Option<Vec<String>> = all.iter().map(brief).collect();
+            all?.join(", ")
+        }
+        // An item of a subscription, or what else is known by one name.
+        Value::Object(fields) => {
+            let name = ["price", "package", "name", "id"]
+                .iter()
+                .find_map(|it| fields.get(*it));
+            let only = fields.values().next().filter(|_| fields.len() == 1);
+            let name = name.or(only).and_then(Value::as_str)?;
+            match fields.get("quantity").and_then(Value::as_i64) {
+                Some(quantity) if quantity != 1 => format!("{name} × {quantity}"),
+                _ => name.to_owned(),
+            }
         }
         other => other.to_string(),
     };
-    let (from, to) = (brief(from), brief(to));
-    let is_short = from.len() + to.len() < 80;
-    (is_short && from != to).then(|| format!("{from} → {to}"))
+    (text.chars().count() <= LONGEST).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_changed() {
+        for (details, said) in [
+            (
+                json!({"from": {"name": "Ann", "email": "a@x.com", "address": null},
+                    "to": {"name": "Ann", "email": "b@x.com", "address": {"line1": "1", "city": "B"}}}),
+                "address: another · email: a@x.com → b@x.com",
+            ),
+            (
+                json!({"from": {"status": "active", "cancel_at": null,
+                        "items": [{"price": "price_1", "quantity": 1}]},
+                    "to": {"status": "past_due", "cancel_at": null,
+                        "items": [{"price": "price_1", "quantity": 2}]}}),
+                "items: price_1 → price_1 × 2 · status: active → past_due",
+            ),
+            (
+                json!({"from": null, "to": {"name": "ci", "prefix": "tok_1"}}),
+                "ci",
+            ),
+            (
+                json!({"from": null, "to": {"status": "active", "items": [{"price": "price_1"}]}}),
+                "status: active · items: price_1",
+            ),
+            (
+                json!({"flag": {"kind": "overdue", "subject": "sub_1"}}),
+                "overdue sub_1",
+            ),
+            (
+                json!({"from": {"name": "active"}, "reason": "asked"}),
+                "was active · reason: asked",
+            ),
+            (json!({"from": "a", "to": "b"}), "a → b"),
+            (json!({"from": "a", "to": "a"}), ""),
+            (
+                json!({"from": {"x": "y".repeat(81)}, "to": {"x": 1}}),
+                "x: another",
+            ),
+        ] {
+            assert_eq!(change(&details), said, "{details}");
+        }
+    }
 }

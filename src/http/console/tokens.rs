@@ -114,7 +114,6 @@ async fn ask_rotate(
         }),
         path: format!("/console/customers/{id}/tokens/{token}/rotate"),
         button: "Rotate it",
-        is_once: true,
         back: page_of(&id),
         ..Confirm::default()
     };

@@ -15,7 +15,9 @@ use crate::http::auth::{self, Admin};
 use crate::http::client_addr::is_proxy;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::order::Order;
+use crate::pipeline::sessions;
 use crate::random;
+use crate::store::Pause;
 
 /// A signed-in admin, and the app that is looked at: the token's own, or the session's.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Visitor {
     pub(super) sees_all_apps: bool,
     /// The session.
     pub(super) session: Session,
+    /// The pause of the app.
+    pub(super) pause: Option<Pause>,
     /// The browser came by TLS.
     pub(super) is_secure: bool,
     /// Drawn anew for each page: the key of its forms that make something.
@@ -112,12 +116,21 @@ impl FromRequestParts<AppState> for Visitor {
         let sees_all_apps = admin.app.is_none();
         let app = admin.app.clone().unwrap_or_else(|| session.app.clone());
         admin.app = Some(app.clone());
+        let standing = sessions::standing(&state.store, &session.digest(), &app).await?;
+        if standing.is_ended {
+            return Err(Refusal::SignIn {
+                path,
+                is_part,
+                was_lost,
+            });
+        }
         let form_key = random::bytes::<16>().map_err(ApiError::internal)?;
         Ok(Self {
             admin,
             app,
             sees_all_apps,
             session,
+            pause: standing.pause,
             is_secure: is_secure(parts, state),
             form_key: hex::encode(form_key),
             is_part,

@@ -1,10 +1,36 @@
 //! What the words of the API mean, for people, and the colours of the important ones.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::domain::access::license::LicenseCode;
 use crate::domain::customer::explain::{SourceCause, Uncounted};
 use crate::domain::event::EventOutcome;
+
+/// The longest name that is shown, in letters. Providers set no limit.
+const LONGEST_NAME: usize = 200;
+
+/// A name or an address as a page has it: not longer than a few lines, and without what turns around what
+/// stands beside it.
+pub(super) fn label(name: &str) -> String {
+    let name = unturned(name);
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.into_owned(),
+    }
+}
+
+/// A text without the characters that set the direction of others: `bdi` keeps what is around it as it is,
+/// but titles and lines of several texts have none, and nobody has to read "fdp.exe" as a document
+/// (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+pub(super) fn unturned(text: &str) -> Cow<'_, str> {
+    let turns = |it: char| matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(turns) {
+        Cow::Owned(text.replace(turns, ""))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
 
 /// A short word in a coloured pill. The word says everything; the colour only helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,5 +189,23 @@ pub(super) fn author(actor: &str) -> String {
             "customer" => "the customer".to_owned(),
             other => other.to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_and_turn_nothing() {
+        assert_eq!(label("Ann"), "Ann");
+        assert_eq!(label("abc\u{202e}gpj.exe"), "abcgpj.exe");
+        assert_eq!(label("\u{2066}a\u{2069}"), "a");
+        // Joiners and marks that names are written with stay.
+        for name in ["می\u{200c}خواهم", "👩\u{200d}💻", "ש\u{200f}"] {
+            assert_eq!(label(name), name);
+        }
+        assert_eq!(label(&"ä".repeat(200)), "ä".repeat(200));
+        assert_eq!(label(&"ä".repeat(201)), format!("{}…", "ä".repeat(200)));
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
     let routes = Router::new()
         .route("/style/{version}", get(style))
         .merge(page::router())
-        .merge(rotate::router())
+        .merge(rotate::router().layer(middleware::from_fn_with_state(state.clone(), rotate::once)))
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .layer(middleware::map_response(dressed));

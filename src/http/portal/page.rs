@@ -18,6 +18,7 @@ use crate::http::client_addr::ClientAddr;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::licenses;
 use crate::pipeline::portal::{self, Look, Standing};
+use crate::random;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new().route("/{link}", get(show))
@@ -31,15 +32,28 @@ pub(super) struct Holder {
     pub(super) path: String,
 }
 
-impl FromRequestParts<AppState> for Holder {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+impl Holder {
+    /// What the link of a request says, whether or not it is still good; `None` if it is none.
+    async fn find(parts: &mut Parts, state: &AppState) -> Option<(Link, String)> {
         let names = Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let names = names.map(|Path(names)| names).unwrap_or_default();
         let text = names.into_iter().find(|(name, _)| name == "link");
         let text = text.map(|(_, text)| text).unwrap_or_default();
-        let Some(link) = Link::open(&text, &state.vault) else {
+        Link::open(&text, &state.vault).map(|link| (link, text))
+    }
+
+    /// True if [`Holder`] refuses a request. Counts nothing: a layer asks before the handler does both.
+    pub(super) async fn is_refused(parts: &mut Parts, state: &AppState) -> bool {
+        let found = Self::find(parts, state).await;
+        found.is_none_or(|(link, _)| link.ends_at <= state.clock.now())
+    }
+}
+
+impl FromRequestParts<AppState> for Holder {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+        let Some((link, text)) = Self::find(parts, state).await else {
             let trusted = &state.settings.trusted_proxies;
             let client = ClientAddr::find(&parts.headers, &parts.extensions, trusted);
             // As with wrong tokens: after many, the refusals of an address wait.
@@ -68,6 +82,8 @@ struct Page {
     auth_json: String,
     licenses: Vec<LicenseRow>,
     ends_at: String,
+    /// The key of its forms.
+    form_key: String,
 }
 
 struct TokenRow {
@@ -136,6 +152,7 @@ async fn show(
         auth_json: auth_json(&headers, "your token"),
         licenses: licenses.collect(),
         ends_at: minute(link.ends_at),
+        form_key: hex::encode(random::bytes::<16>().map_err(ApiError::internal)?),
         path,
     };
     let html = page.render().map_err(ApiError::internal)?;

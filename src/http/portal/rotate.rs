@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::post;
 
@@ -13,7 +16,7 @@ use super::page::{Holder, auth_json};
 use super::place::VERSION;
 use super::refusal::Refusal;
 use crate::http::input::{pairs_of, read_body};
-use crate::http::{ApiError, AppState};
+use crate::http::{ApiError, AppState, idempotency};
 use crate::pipeline::order::Order;
 use crate::pipeline::tokens::{self, TokenError};
 use crate::store::Actor;
@@ -22,11 +25,46 @@ use crate::store::Actor;
 /// place.
 const OVERLAP: Duration = Duration::from_hours(24);
 
-/// The largest form, in bytes: it has one field.
+/// The largest form, in bytes: it has two fields.
 const LARGEST: usize = 1024;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new().route("/{link}/tokens/{token}/rotate", post(rotate))
+}
+
+/// The field with the key of the form.
+const KEY: &str = "idempotency_key";
+
+/// The layer around it: a form that is sent twice rotates once, as in the console. There is no script that
+/// would send it once, and a second rotation ends the text that the customer's machines have.
+pub(super) async fn once(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    let is_form = parts.method == Method::POST && is_ours(&parts.headers);
+    if !is_form || Holder::is_refused(&mut parts, &state).await {
+        // The handler says why.
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    }
+    let bytes = read(&parts, body, &state).await?;
+    let fields = pairs_of(&String::from_utf8_lossy(&bytes));
+    let key = fields.into_iter().find(|(name, _)| name == KEY);
+    let request = Request::from_parts(parts, Body::from(bytes.clone()));
+    let Some((_, key)) = key else {
+        return Ok(next.run(request).await);
+    };
+    // The path has the link, which nobody else has.
+    let path = request.uri().path().as_bytes();
+    let id = idempotency::digest(&[b"portal", key.as_bytes(), path, &bytes]);
+    Ok(idempotency::answer_form(state, id, request, next).await?)
+}
+
+async fn read(parts: &Parts, body: Body, state: &AppState) -> Result<Bytes, ApiError> {
+    let time = state.settings.limits.body_time;
+    let mut share = state.api_bodies().share();
+    read_body(&parts.headers, body, LARGEST, time, &mut share).await
 }
 
 #[derive(Template)]
@@ -50,9 +88,7 @@ async fn rotate(
     if !is_ours(&parts.headers) {
         return Err(Refusal::Foreign);
     }
-    let time = state.settings.limits.body_time;
-    let mut share = state.api_bodies().share();
-    let bytes = read_body(&parts.headers, body, LARGEST, time, &mut share).await?;
+    let bytes = read(&parts, body, &state).await?;
     let fields = pairs_of(&String::from_utf8_lossy(&bytes));
     let at_once = fields.iter().any(|(name, _)| name == "at_once");
     let overlap = if at_once { Duration::ZERO } else { OVERLAP };

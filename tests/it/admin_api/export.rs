@@ -20,7 +20,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 53] = [
+const TABLES: [(&str, Kept); 54] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -46,6 +46,8 @@ const TABLES: [(&str, Kept); 53] = [
     ("erased_objects", Kept::Not),
     // Ids and digests.
     ("erasures", Kept::Not),
+    // Digests of what sessions of the console are told by.
+    ("ended_sessions", Kept::Not),
     // Digests of ids, which the payloads show.
     ("event_objects", Kept::Not),
     ("events", Kept::In("events")),

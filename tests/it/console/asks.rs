@@ -14,7 +14,7 @@ use tollgate::pipeline::reconcile::{self, Wanted};
 use tollgate::provider::STRIPE;
 use tollgate::store::Actor;
 
-use super::visit::{Visit, buys, buys_at};
+use super::visit::{Answer, Visit, buys, buys_at};
 use crate::support::fake_api::nobodys_api;
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{TestServer, seconds_from_now, stripe_event};
@@ -22,7 +22,7 @@ use crate::support::{TestServer, seconds_from_now, stripe_event};
 on_both_stores! { every_act_asks_first_and_its_reason_is_audited }
 
 /// Forms that change nothing that the audit is about.
-const NO_ACTS: [&str; 3] = ["/sign-in", "/sign-out", "/app"];
+pub(super) const NO_ACTS: [&str; 3] = ["/sign-in", "/sign-out", "/app"];
 
 /// Acts that find nothing to change here, and why.
 const WITHOUT_ENTRY: [(&str, &str); 5] = [
@@ -40,7 +40,7 @@ const WITHOUT_ENTRY: [(&str, &str); 5] = [
 const MOST: usize = 3;
 
 /// The paths of the console's acts, as its sources route them.
-fn acts() -> BTreeSet<String> {
+pub(super) fn acts() -> BTreeSet<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/console");
     let mut acts = BTreeSet::new();
     for file in std::fs::read_dir(sources).unwrap() {
@@ -96,9 +96,9 @@ fn plain(text: &str) -> String {
 }
 
 /// A form that changes something: where it goes, and what it says as it stands.
-struct Act {
-    action: String,
-    fields: Vec<(String, String)>,
+pub(super) struct Act {
+    pub(super) action: String,
+    pub(super) fields: Vec<(String, String)>,
 }
 
 /// What a person writes into a field that must be filled in.
@@ -115,6 +115,14 @@ fn written_into(name: &str) -> &'static str {
 }
 
 impl Act {
+    /// Sends it as a person who gives this reason does.
+    pub(super) async fn send(&self, visit: &Visit, reason: &str) -> Answer {
+        let said = self.fields.iter().filter(|(name, _)| name != "reason");
+        let said = said.map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields: Vec<_> = said.chain([("reason", reason)]).collect();
+        visit.send(&self.action, &fields, &[]).await
+    }
+
     fn of(form: &str) -> Self {
         let (head, rest) = form.split_once('>').unwrap();
         let mut fields = Vec::new();
@@ -148,7 +156,7 @@ impl Act {
 }
 
 /// Gives the app one of everything; where the walk begins beside the menu.
-async fn furnish(server: &TestServer) -> Vec<String> {
+pub(super) async fn furnish(server: &TestServer) -> Vec<String> {
     let ann = buys(server, "cus_1", "ann@example.com").await;
     buys(server, "cus_2", "bob@example.com").await;
     buys_at(server, "cus_3", "cleo@example.com", "price_new").await;
@@ -256,7 +264,11 @@ fn forms(acts: &BTreeSet<String>, page: &str, link: &str) -> Vec<(String, Act)> 
 }
 
 /// Follows the links of all pages, and returns the forms that change something, by their acts.
-async fn walk(owner: &Visit, acts: &BTreeSet<String>, begin: Vec<String>) -> BTreeMap<String, Act> {
+pub(super) async fn walk(
+    owner: &Visit,
+    acts: &BTreeSet<String>,
+    begin: Vec<String>,
+) -> BTreeMap<String, Act> {
     let mut found = BTreeMap::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut known: BTreeSet<String> = begin.iter().cloned().collect();
@@ -294,7 +306,7 @@ async fn walk(owner: &Visit, acts: &BTreeSet<String>, begin: Vec<String>) -> BTr
 }
 
 /// What takes something away comes last, so that the others still have it.
-fn late(act: &str) -> usize {
+pub(super) fn late(act: &str) -> usize {
     let last = [
         "disable",
         "part",
@@ -341,15 +353,7 @@ async fn every_act_asks_first_and_its_reason_is_audited(engine: Engine) {
     found.sort_by_key(|(name, _)| late(name));
     for (number, (name, act)) in found.iter().enumerate() {
         let reason = format!("walked {number}");
-        let mut fields = act.fields.clone();
-        fields.retain(|(name, _)| name != "reason");
-        fields.push(("reason".to_owned(), reason.clone()));
-        let written = fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        let answer = owner
-            .send(&act.action, &written.collect::<Vec<_>>(), &[])
-            .await;
+        let answer = act.send(&owner, &reason).await;
         let (_, audit) = server.get("/api/v1/audit?page_size=100").await;
         let mut entries = audit["data"].as_array().unwrap().iter();
         if !entries.any(|it| it["details"]["reason"] == reason.as_str()) {

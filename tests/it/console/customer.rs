@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::visit::{Visit, buys};
 use crate::support::stores::{Engine, on_both_stores};
-use crate::support::{TestServer, seconds_from_now, stripe_event, stripe_subscription};
+use crate::support::{
+    TestServer, seconds_from_now, stripe_customer, stripe_event, stripe_subscription,
+};
 use serde_json::json;
 use tollgate::provider::STRIPE;
 
@@ -13,6 +15,9 @@ on_both_stores! {
     an_act_shows_its_effect_first_and_is_audited_and_undone,
     packages_accounts_and_tokens_are_seen_to_by_hand,
     who_only_began_to_buy_is_not_paid_yet,
+    who_was_joined_or_is_gone_leads_nobody_astray,
+    what_composer_would_get_comes_with_its_reasons,
+    a_line_of_the_timeline_says_what_it_changed,
 }
 
 async fn anything_at_hand_finds_the_customer(engine: Engine) {
@@ -209,6 +214,162 @@ async fn who_only_began_to_buy_is_not_paid_yet(engine: Engine) {
     let owner = Visit::owner(&server).await;
     let page = owner.page(&format!("/console/customers/{id}")).await;
     assert!(page.contains("badge warn\">not paid yet<"), "{page}");
+    server.stop_and_give_back().await;
+}
+
+async fn who_was_joined_or_is_gone_leads_nobody_astray(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let ann = buys(&server, "cus_1", "ann@example.com").await;
+    let bob = buys(&server, "cus_2", "bob@example.com").await;
+    let owner = Visit::owner(&server).await;
+    let (ann, bob) = (
+        format!("/console/customers/{ann}"),
+        format!("/console/customers/{bob}"),
+    );
+    let account = [("account", "cus_2")];
+    let linked = owner.post(&format!("{ann}/link"), &account).await;
+    assert_eq!(linked.status, 303, "{}", linked.text);
+    // Events and the audit still name the other one.
+    let event = owner.page("/console/events/evt_began_cus_2").await;
+    assert!(event.contains(&bob), "{event}");
+    let joined = owner.get(&bob).await;
+    assert_eq!((joined.status, joined.location()), (303, ann.as_str()));
+
+    let api = ann.replace("/console", "/api/v1");
+    let soft = format!("{api}?soft=true");
+    assert_eq!(server.call("DELETE", &soft, None).await.0, 204);
+    let page = owner.page(&ann).await;
+    assert!(page.contains("badge bad\">deleted<"), "{page}");
+    assert!(!page.contains("badge good\">active<"), "{page}");
+    assert_eq!(
+        owner.get("/console/customers?q=sub_cus_1").await.location(),
+        ann
+    );
+    assert_eq!(server.call("DELETE", &api, None).await.0, 204);
+    assert_eq!(owner.get(&ann).await.status, 404);
+    // What is left of the events is shown, and no page that there is not.
+    let left = owner.page("/console/customers?q=sub_cus_1").await;
+    assert!(left.contains("evt_began_cus_1"), "{left}");
+    server.stop_and_give_back().await;
+}
+
+async fn what_composer_would_get_comes_with_its_reasons(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let id = buys(&server, "cus_1", "ann@example.com").await;
+    for (version, at) in [("1.0.0", "2020-01-01"), ("1.1.0", "2190-01-01")] {
+        let body = json!({"version": version, "released_at": format!("{at}T00:00:00Z")});
+        let path = "/api/v1/packages/acme/tool/releases";
+        assert_eq!(server.call("POST", path, Some(body)).await.0, 201);
+    }
+    let message = json!({"held_message": {"text": "call us.", "url": "https://acme.example/x"}});
+    let (status, app) = server
+        .call("PATCH", "/api/v1/apps/default", Some(message))
+        .await;
+    assert_eq!(status, 200, "{app}");
+    let owner = Visit::owner(&server).await;
+    let page = format!("/console/customers/{id}");
+    let told = async |query: &str| {
+        let page = owner.page(&format!("{page}?{query}")).await;
+        let (_, rest) = page.split_once("class=\"answer\">").unwrap();
+        rest.split_once("</ul>").unwrap().0.to_owned()
+    };
+    let ask = async |query: &str, expected: &[&str]| {
+        let said = told(query).await;
+        for part in expected {
+            assert!(said.contains(part), "{query}: {part} in {said}");
+        }
+    };
+    ask(
+        "package=ACME/Tool&version=v1.0",
+        &[
+            ">allowed<",
+            "Composer gets acme/tool (v1.0).",
+            "acme/tool ^1.0 from price_basic",
+            "1.0.0 was released 2020-01-01",
+        ],
+    )
+    .await;
+    ask(
+        "package=acme/tool&version=2.0.0",
+        &[
+            ">refused<",
+            "version_not_allowed",
+            "no release that is known",
+        ],
+    )
+    .await;
+    ask(
+        "package=acme/tool&version=dev-main",
+        &[">refused<", "version_not_allowed"],
+    )
+    .await;
+    ask(
+        "package=acme/tool&version=%5E1.0",
+        &[">refused<", "“^1.0” is no version"],
+    )
+    .await;
+    ask(
+        "package=acme/none&version=1.0",
+        &[
+            "package_not_granted",
+            "nothing that this customer has gives acme/none",
+        ],
+    )
+    .await;
+    let freeze = format!("{page}/act/freeze");
+    let frozen = owner.post(&freeze, &[("at", "2030-01-01")]).await;
+    assert_eq!(frozen.status, 303, "{}", frozen.text);
+    ask(
+        "package=acme/tool&version=1.1.0",
+        &[
+            "version_not_frozen",
+            "1.1.0 was released 2190-01-01",
+            "released by 2030-01-01",
+        ],
+    )
+    .await;
+    owner.post(&format!("{page}/act/suspend"), &[]).await;
+    // As the app tells its customers, and not in our words.
+    ask(
+        "package=acme/tool&version=1.0.0",
+        &["customer_suspended", "call us. https://acme.example/x"],
+    )
+    .await;
+    server.stop_and_give_back().await;
+}
+
+async fn a_line_of_the_timeline_says_what_it_changed(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let id = buys(&server, "cus_1", "ann@example.com").await;
+    let now = seconds_from_now(1);
+    let mut customer = stripe_customer("cus_1", "other@example.com");
+    customer["name"] = "A \u{202e}B".into();
+    let event = stripe_event("evt_moved", "customer.updated", now, customer);
+    server.deliver(STRIPE.name, &event).await;
+    let mut subscription = stripe_subscription("sub_cus_1", "cus_1", "past_due");
+    subscription["items"]["data"][0]["quantity"] = 3.into();
+    let updated = "customer.subscription.updated";
+    let event = stripe_event("evt_late", updated, now, subscription);
+    server.deliver(STRIPE.name, &event).await;
+    let owner = Visit::owner(&server).await;
+    let page = owner
+        .page(&format!("/console/customers/{id}?kind=change"))
+        .await;
+    assert!(
+        page.contains("email: ann@example.com → other@example.com"),
+        "{page}"
+    );
+    assert!(page.contains("status: active → past_due"), "{page}");
+    assert!(page.contains("price_basic → price_basic × 3"), "{page}");
+    assert!(!page.contains('\u{202e}'), "{page}");
+    let event = owner.page("/console/events/evt_late").await;
+    assert!(event.contains("status: active → past_due"), "{event}");
+    assert!(!event.contains("&#34;collection_paused&#34;"), "{event}");
+    let audit = owner.page("/console/audit?operation=update_contact").await;
+    assert!(
+        audit.contains("email: ann@example.com → other@example.com"),
+        "{audit}"
+    );
     server.stop_and_give_back().await;
 }
 

@@ -17,6 +17,7 @@ use crate::support::{
 on_both_stores! {
     a_customer_sees_its_access_and_rotates_its_token,
     a_page_is_shown_by_its_own_link_alone,
+    a_form_that_is_sent_twice_rotates_once,
 }
 
 async fn link(server: &TestServer, id: &str, body: Value) -> (u16, Value) {
@@ -112,6 +113,43 @@ async fn a_customer_sees_its_access_and_rotates_its_token(engine: Engine) {
 }
 
 /// A link that ends at an instant, made with the server's own key.
+/// Pages of customers have no script, so the button can be pressed twice. A second rotation would end the
+/// text that the customer's machines have.
+async fn a_form_that_is_sent_twice_rotates_once(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let ann = buys(&server, "cus_1", "ann@example.com").await;
+    let (id, text) = token(&server, &ann, "ci").await;
+    let path = path_of(&server, &ann).await;
+    let visit = Visit::new(&server.base);
+    let page = visit.page(&path).await;
+    let (_, key) = page
+        .split_once("name=\"idempotency_key\" value=\"")
+        .unwrap();
+    let key = key.split('"').next().unwrap();
+    let rotate = format!("{path}/tokens/{id}/rotate");
+    let fields = [("idempotency_key", key)];
+    let press = || visit.send(&rotate, &fields, &[]);
+    let (one, two) = tokio::join!(press(), press());
+    let (one, two) = (one.page(), two.page());
+    assert_eq!(one, two);
+    assert!(
+        opens(&server, &text).await,
+        "the text before works for a day"
+    );
+    let (_, audit) = server.get("/api/v1/audit?operation=token_rotate").await;
+    assert_eq!(audit["meta"]["total"], 1, "{audit}");
+    // The next page's form is another one, and so is one with another link.
+    let other = path_of(&server, &ann).await;
+    let elsewhere = format!("{other}/tokens/{id}/rotate");
+    let third = visit.send(&elsewhere, &fields, &[]);
+    assert_ne!(third.await.page(), one);
+    // A link that is over repeats nothing.
+    let wrong = format!("{path}x/tokens/{id}/rotate");
+    let refused = visit.send(&wrong, &fields, &[]).await;
+    assert_eq!(refused.status, 404, "{}", refused.text);
+    server.stop_and_give_back().await;
+}
+
 fn link_until(id: &str, seconds: i64) -> String {
     let key = STANDARD.decode(SECRET_KEY).unwrap();
     let vault = Vault::new(&key.try_into().unwrap());

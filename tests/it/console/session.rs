@@ -11,6 +11,7 @@ on_both_stores! {
     a_form_counts_only_from_our_own_page_and_session,
     a_viewer_sees_no_act_and_cannot_act,
     an_app_is_a_wall_and_an_owner_looks_at_one_at_a_time,
+    no_act_is_taken_from_a_viewer_or_without_the_token_of_the_session,
 }
 
 async fn a_session_begins_with_a_token_and_ends_with_it(engine: Engine) {
@@ -186,6 +187,41 @@ async fn a_viewer_sees_no_act_and_cannot_act(engine: Engine) {
     assert_eq!(refused.status, 403, "{}", refused.text);
     let page = admin.page("/console/events/evt_began_cus_1").await;
     assert!(page.contains("si_1"), "{page}");
+    server.stop_and_give_back().await;
+}
+
+/// Whoever writes the form by hand. The acts are those that the sources route, so that a new one is tried.
+async fn no_act_is_taken_from_a_viewer_or_without_the_token_of_the_session(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let id = buys(&server, "cus_1", "ann@example.com").await;
+    let viewer = Visit::with_role(&server, "viewer").await;
+    let owner = Visit::owner(&server).await;
+    let acts = super::asks::acts();
+    assert!(acts.len() > 30, "{acts:?}");
+    let (_, before) = server.get("/api/v1/audit").await;
+    for act in acts {
+        let parts = act.split('/').map(|part| match part {
+            "{id}" if act.starts_with("/customers") => id.as_str(),
+            "{act}" => "suspend",
+            part if part.starts_with('{') => "x",
+            part => part,
+        });
+        let path = format!("/console{}", parts.collect::<Vec<_>>().join("/"));
+        // A key must not open another way.
+        for key in ["", "a key"] {
+            let refused = viewer.post(&path, &[("idempotency_key", key)]).await;
+            assert_eq!(refused.status, 403, "{path}: {}", refused.text);
+            assert!(refused.text.contains("role_insufficient"), "{path}");
+            let fields = [("app", "default"), ("idempotency_key", key)];
+            let forged = owner.send(&path, &fields, &[]).await;
+            assert_eq!(forged.status, 403, "{path}: {}", forged.text);
+            assert!(forged.text.contains("form_outdated"), "{path}");
+            let nobody = Visit::new(&server.base).send(&path, &fields, &[]).await;
+            assert_eq!(nobody.location(), "/console/sign-in?lost=1", "{path}");
+        }
+    }
+    let (_, after) = server.get("/api/v1/audit").await;
+    assert_eq!(before, after);
     server.stop_and_give_back().await;
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::asks;
 use super::visit::{Answer, Visit};
 use crate::support::TestServer;
 use crate::support::stores::{Engine, on_both_stores};
@@ -11,7 +12,29 @@ on_both_stores! {
     one_that_is_sent_while_the_first_runs_gets_the_same_answer,
     one_that_was_refused_may_be_sent_again,
     forms_that_set_a_state_are_no_others_answer,
+    every_form_that_is_sent_twice_is_answered_alike_and_acts_once,
 }
+
+/// Forms without a key, and why: each sets a state, which is so already when the form comes again, and may
+/// be meant once more when the state has changed since.
+const WITHOUT_KEY: [&str; 16] = [
+    "/customers/{id}/act/{act} suspend",
+    "/customers/{id}/act/{act} freeze",
+    "/customers/{id}/act/{act} expire",
+    "/customers/{id}/act/{act} reactivate",
+    "/customers/{id}/link",
+    "/hooks/{id}/act/{act} enable",
+    "/hooks/{id}/act/{act} disable",
+    "/licenses/{id}/act/{act} revoke",
+    "/licenses/{id}/act/{act} reinstate",
+    "/licenses/{id}/act/{act} renew",
+    "/licenses/{id}/act/{act} limit",
+    "/packages",
+    "/packages/declare",
+    "/pause",
+    "/plans",
+    "/policy",
+];
 
 /// A form that makes something.
 struct Making {
@@ -87,6 +110,15 @@ fn all(id: &str) -> Vec<Making> {
             "apps/default/hooks",
             vec![("url", "https://hooks.example/x"), ("body", "full")],
         ),
+        Making {
+            page: "/console/endpoints".to_owned(),
+            action: "/console/endpoints/secrets".to_owned(),
+            fields: vec![
+                ("provider", "stripe"),
+                ("secret", "whsec_ANOTHER0123456789abcdef"),
+            ],
+            list: "/api/v1/apps/default/endpoints/stripe/secrets".to_owned(),
+        },
     ]
 }
 
@@ -186,11 +218,56 @@ async fn forms_that_set_a_state_are_no_others_answer(engine: Engine) {
     );
     let rotate = format!("{token}/rotate");
     assert!(key_on(&owner, &rotate, &rotate).await.is_some());
-    for path in [
-        format!("{token}/revoke"),
-        format!("/console/customers/{id}/act/suspend"),
-    ] {
-        assert_eq!(key_on(&owner, &path, &path).await, None, "{path}");
+    let suspend = format!("/console/customers/{id}/act/suspend");
+    assert_eq!(key_on(&owner, &suspend, &suspend).await, None);
+    for _ in 0..2 {
+        assert_eq!(owner.post(&suspend, &[]).await.status, 303);
     }
+    // An app that waits twice has waited once, and goes on once.
+    for act in ["/console/pause", "/console/resume"] {
+        assert_eq!(key_on(&owner, "/console/overview", act).await, None);
+        for _ in 0..2 {
+            assert_eq!(owner.post(act, &[]).await.status, 303, "{act}");
+        }
+    }
+    server.stop_and_give_back().await;
+}
+
+async fn every_form_that_is_sent_twice_is_answered_alike_and_acts_once(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let begin = asks::furnish(&server).await;
+    let owner = Visit::owner(&server).await;
+    let found = asks::walk(&owner, &asks::acts(), begin).await;
+    let mut found: Vec<_> = found.into_iter().collect();
+    assert!(found.len() > 40, "{}", found.len());
+    found.sort_by_key(|(name, _)| asks::late(name));
+    let mut wrong = Vec::new();
+    for (number, (name, act)) in found.iter().enumerate() {
+        let has_key = act.fields.iter().any(|(name, _)| name == "idempotency_key");
+        if has_key == WITHOUT_KEY.contains(&name.trim_end()) {
+            wrong.push(format!("{name}: has a key: {has_key}"));
+        }
+        let reason = format!("twice {number}");
+        let audited = async || {
+            let (_, audit) = server.get("/api/v1/audit?page_size=100").await;
+            let entries = audit["data"].as_array().unwrap().iter();
+            let ours = entries.filter(|it| it["details"]["reason"] == reason.as_str());
+            ours.count()
+        };
+        let first = act.send(&owner, &reason).await;
+        let entries = audited().await;
+        let second = act.send(&owner, &reason).await;
+        // What was refused for what stands against it here is refused again.
+        if first.status != second.status {
+            wrong.push(format!(
+                "{name}: {} {}, then {} {}",
+                first.status, first.text, second.status, second.text
+            ));
+        }
+        if audited().await != entries {
+            wrong.push(format!("{name}: acted twice"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     server.stop_and_give_back().await;
 }

@@ -109,6 +109,15 @@ impl Visit {
         answer(request.header(COOKIE, &self.cookie)).await
     }
 
+    /// As [`get`](Self::get), with more headers.
+    pub(super) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.base));
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        answer(request.header(COOKIE, &self.cookie)).await
+    }
+
     pub(super) async fn page(&self, path: &str) -> String {
         self.get(path).await.page()
     }

@@ -1,0 +1,36 @@
+//! Sessions of the console: ending one before its time, and what every page of one has to know.
+
+use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
+use crate::store::{Pause, Store, StoreError};
+
+/// What every page has to know.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Somebody ended the session.
+    pub is_ended: bool,
+    /// The pause of the app that is looked at.
+    pub pause: Option<Pause>,
+}
+
+/// Returns how a session stands, which looks at an app.
+///
+/// # Errors
+/// When the store failed.
+pub async fn standing(store: &Store, session: &str, app: &AppSlug) -> Result<Standing, StoreError> {
+    let mut tx = store.read().await?;
+    Ok(Standing {
+        is_ended: tx.ended_session_has(session).await?,
+        pause: tx.pause_find(app).await?,
+    })
+}
+
+/// Ends a session that would have lasted until an instant.
+///
+/// # Errors
+/// When the store failed; then the session goes on.
+pub async fn end(store: &Store, session: &str, ends_at: Timestamp) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    tx.ended_session_add(session, ends_at).await?;
+    tx.commit().await
+}
