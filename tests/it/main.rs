@@ -52,6 +52,7 @@ mod outcomes;
 mod pauses;
 mod payload;
 mod plans;
+mod pooler;
 mod postgres;
 mod process;
 mod queue;
