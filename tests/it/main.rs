@@ -41,6 +41,7 @@ mod habits;
 mod health;
 mod import;
 mod invented_provider;
+mod ipv6;
 mod keys;
 mod life_cycles;
 mod limits;
