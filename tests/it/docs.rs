@@ -2,6 +2,7 @@
 //! knows say the same.
 
 mod blocks;
+mod capacity;
 mod codes;
 
 use std::collections::{BTreeMap, BTreeSet};
