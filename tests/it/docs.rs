@@ -4,6 +4,7 @@
 mod blocks;
 mod capacity;
 mod codes;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
