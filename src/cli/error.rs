@@ -109,7 +109,12 @@ impl CliError {
     pub(super) fn code(self) -> &'static str {
         match self {
             Self::Config(_) => "settings_invalid",
-            Self::Store(error) | Self::Start(StartError::Store(error)) => of_store(error),
+            Self::Store(error)
+            | Self::Start(StartError::Store(error))
+            | Self::Replay(ReplayError::Store(error))
+            | Self::Reconcile(ReconcileError::Store(error))
+            | Self::Dismiss(DismissError::Store(error))
+            | Self::App(AppError::Store(error)) => of_store(error),
             Self::Start(StartError::StoreAt { source, .. }) => match source {
                 StoreError::Outdated => "schema_outdated",
                 StoreError::Newer { .. } => "schema_newer",
@@ -118,13 +123,9 @@ impl CliError {
             },
             Self::Start(StartError::NoStore(_) | StartError::StoreHidden { .. }) => "store_missing",
             Self::Token(error) => ApiError::from(error).code(),
-            Self::Replay(ReplayError::Store(error)) => of_store(error),
             Self::Replay(error) => ApiError::from(error).code(),
-            Self::Reconcile(ReconcileError::Store(error)) => of_store(error),
             Self::Reconcile(error) => ApiError::from(error).code(),
-            Self::Dismiss(DismissError::Store(error)) => of_store(error),
             Self::Dismiss(error) => ApiError::from(error).code(),
-            Self::App(AppError::Store(error)) => of_store(error),
             Self::App(error) => ApiError::from(error).code(),
             Self::Missing { code, .. } => code,
             Self::Usage { .. } => "arguments_invalid",
