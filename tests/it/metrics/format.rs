@@ -189,7 +189,7 @@ async fn each_label_that_is_asked_for_is_served() {
             && it.text.contains("tollgate_queue_published_total{")
     })
     .await;
-    let mut served = labels(&figures.text);
+    let mut known = labels(&figures.text);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
     let page = read("docs/watching.md");
@@ -200,13 +200,13 @@ async fn each_label_that_is_asked_for_is_served() {
             continue;
         };
         let described: BTreeSet<String> = described.split(',').map(str::to_owned).collect();
-        match served.get(&format!("tollgate_{name}")) {
+        match known.get(&format!("tollgate_{name}")) {
             // Nothing of it has happened.
             None => {}
             Some(found) if found.is_empty() => {}
             Some(found) => assert_eq!(*found, described, "{name}"),
         }
-        served.insert(format!("tollgate_{name}"), described);
+        known.insert(format!("tollgate_{name}"), described);
     }
     let mut count = 0;
     for file in [
@@ -215,13 +215,13 @@ async fn each_label_that_is_asked_for_is_served() {
         "deploy/grafana/tollgate.json",
     ] {
         for (family, asked) in labels(&read(file)) {
-            let known = served.get(&family).cloned().unwrap_or_default();
+            let having = known.get(&family).cloned().unwrap_or_default();
             // Prometheus adds these.
             for label in asked.iter().filter(|it| *it != "instance" && *it != "job") {
                 count += 1;
                 assert!(
-                    known.contains(label),
-                    "{file}: {family} has no {label}, but {known:?}"
+                    having.contains(label),
+                    "{file}: {family} has no {label}, but {having:?}"
                 );
             }
         }
