@@ -177,7 +177,7 @@ async fn a_store_that_another_user_made_is_usable_or_named() {
         chown(&file, Some(0), Some(0)).unwrap();
         other.uid(NOBODY).gid(NOBODY);
     } else {
-        set_permissions(&file, PermissionsExt::from_mode(0)).unwrap();
+        set_permissions(&file, PermissionsExt::from_mode(0o0)).unwrap();
     }
     let said = other
         .args(token)

@@ -1,4 +1,4 @@
-//! A pooler before PostgreSQL that gives each transaction another session, as PgBouncer does, is named as such: it
+//! A pooler before PostgreSQL that gives each transaction another session, as `PgBouncer` does, is named as such: it
 //! looks like a server that fails now and then, and what is claimed or locked through it is somebody else's.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::support::SECRET_KEY;
 use crate::support::program::{said, with};
 
-/// What PgBouncer 1.18 answers: to the settings of a session; and once another's statement is where ours should be.
+/// What `PgBouncer` 1.18 answers: to the settings of a session; and once another's statement is where ours should be.
 const REFUSALS: [(&str, &str); 4] = [
     ("08P01", "unsupported startup parameter: extra_float_digits"),
     ("42P05", "prepared statement \"sqlx_s_1\" already exists"),
