@@ -37,8 +37,7 @@
 // Without `test`, whose build is given what only tests use.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
-// Only main.rs uses them.
-use anyhow as _;
+// Only main.rs uses it.
 #[cfg(feature = "jemalloc")]
 use tikv_jemallocator as _;
 

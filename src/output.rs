@@ -28,7 +28,12 @@ pub(crate) fn lost() -> Option<io::Error> {
 /// Writes a line about the command itself to standard error, where it is in nobody's way. Whoever
 /// closed it does not want it, and there is no other place to complain.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "tollgate: {text}");
+    said(&format!("tollgate: {text}"));
+}
+
+/// The same without the program's name, for what programs read.
+pub(crate) fn said(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Colours, used only on a terminal and unless `NO_COLOR` is set.

@@ -35,7 +35,8 @@ impl AppArgs {
 /// Says why nothing was done about an app.
 pub(super) fn refused(error: AppError, app: &AppSlug) -> CliError {
     match error {
-        AppError::NotFound => CliError::Usage {
+        AppError::NotFound => CliError::Missing {
+            code: "app_not_found",
             what: format!("there is no app `{app}`"),
             right: "`tollgate app list` shows those that there are".to_owned(),
         },

@@ -1,8 +1,10 @@
 //! Reasons why a command could not do its work.
 
 use crate::client::RequestError;
-use crate::config::ConfigErrors;
+use crate::config::{ConfigErrors, Problem};
 use crate::demo::DemoError;
+use crate::domain::validate::FieldError;
+use crate::http::ApiError;
 use crate::pipeline::admin_tokens::AdminTokenError;
 use crate::pipeline::apps::AppError;
 use crate::pipeline::dismissal::DismissError;
@@ -76,7 +78,17 @@ pub enum CliError {
     /// A request failed.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The thing asked for does not exist, or the arguments do not fit together.
+    /// The thing asked for does not exist.
+    #[error("{what}; {right}")]
+    Missing {
+        /// The code that the API gives for it.
+        code: &'static str,
+        /// The mistake.
+        what: String,
+        /// How to correct it.
+        right: String,
+    },
+    /// The arguments do not fit together, or not what there is.
     #[error("{what}; {right}")]
     Usage {
         /// The mistake.
@@ -93,8 +105,64 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// Returns the stable code, for programs: that of the API where it refuses the same.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Config(_) => "settings_invalid",
+            Self::Store(error)
+            | Self::Start(StartError::Store(error))
+            | Self::Replay(ReplayError::Store(error))
+            | Self::Reconcile(ReconcileError::Store(error))
+            | Self::Dismiss(DismissError::Store(error))
+            | Self::App(AppError::Store(error)) => of_store(error),
+            Self::Start(StartError::StoreAt { source, .. }) => match source {
+                StoreError::Outdated => "schema_outdated",
+                StoreError::Newer { .. } => "schema_newer",
+                StoreError::HalfCopied => "store_half_copied",
+                source => of_store(source),
+            },
+            Self::Start(StartError::NoStore(_) | StartError::StoreHidden { .. }) => "store_missing",
+            Self::Token(error) => ApiError::from(error).code(),
+            Self::Replay(error) => ApiError::from(error).code(),
+            Self::Reconcile(error) => ApiError::from(error).code(),
+            Self::Dismiss(error) => ApiError::from(error).code(),
+            Self::App(error) => ApiError::from(error).code(),
+            Self::Missing { code, .. } => code,
+            Self::Usage { .. } => "arguments_invalid",
+            Self::Request(_) => "request_failed",
+            Self::Telemetry(_)
+            | Self::Start(_)
+            | Self::Random(_)
+            | Self::Reseal(_)
+            | Self::Import(_)
+            | Self::ImportStopped(_)
+            | Self::Backup(_)
+            | Self::Copy(_)
+            | Self::Io { .. }
+            | Self::Demo(_)
+            | Self::Simulation(_) => "command_failed",
+        }
+    }
+
+    /// Returns what is wrong with each setting, if it is the settings.
+    pub(super) fn parts(&self) -> Vec<FieldError> {
+        let Self::Config(errors) = self else {
+            return Vec::new();
+        };
+        let part = |problem: &Problem| FieldError::new(&*problem.variable, problem.to_string());
+        errors.problems.iter().map(part).collect()
+    }
+
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
+    }
+}
+
+/// The code of the readiness check for a database that does not work, and that of the API for a refusal.
+fn of_store(error: StoreError) -> &'static str {
+    match error.trouble() {
+        Some(trouble) => trouble.code(),
+        None => ApiError::from(error).code(),
     }
 }

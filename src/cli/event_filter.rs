@@ -106,7 +106,8 @@ async fn customer_named(store: &Store, app: &AppSlug, text: &str) -> Result<Cust
     let alike = found.customers.map(|page| page.rows).unwrap_or_default();
     match alike.as_slice() {
         [only] => Ok(only.id.clone()),
-        [] => Err(CliError::Usage {
+        [] => Err(CliError::Missing {
+            code: "customer_not_found",
             what: format!("nothing names a customer `{text}` in the app `{app}`"),
             right:
                 "give an id (cust_…, cus_…, ctm_…, sub_…), an external id or an e-mail address; \

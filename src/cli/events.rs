@@ -346,7 +346,8 @@ fn note_empty(is_empty: bool, text: &str) {
 }
 
 fn missing(id: &str) -> CliError {
-    CliError::Usage {
+    CliError::Missing {
+        code: "event_not_found",
         what: format!("the ledger has no event `{id}`"),
         right: "`tollgate events list` shows what it has".to_owned(),
     }

@@ -90,7 +90,8 @@ async fn customers(
 ) -> Result<ExitCode, CliError> {
     let app = &args.app.app;
     if store.read().await?.app_find(app).await?.is_none() {
-        return Err(CliError::Usage {
+        return Err(CliError::Missing {
+            code: "app_not_found",
             what: format!("there is no app `{app}`"),
             right: "name one that exists with --app, or make it first".to_owned(),
         });

@@ -12,7 +12,7 @@ const AT_ONCE: u32 = 100;
 /// How a list is printed.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct FormArgs {
-    /// Prints a JSON object a line, with the fields of the API.
+    /// Prints a JSON object a line, with the fields of the API; a failure as JSON on standard error.
     #[arg(long)]
     pub(super) json: bool,
 }

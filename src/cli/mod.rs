@@ -17,6 +17,7 @@ mod migrate;
 mod openapi;
 mod places;
 mod reconcile;
+mod refusal;
 mod replays;
 mod rotate_key;
 mod sample;
@@ -28,17 +29,16 @@ mod stop;
 mod token;
 mod trigger;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::causes::chain;
 use crate::config::{Config, ConfigErrors, Loaded, Source};
 use crate::output;
 
 pub use error::CliError;
+pub use refusal::Form;
 
 /// The version, and the commit if the build knows it.
 const VERSION: &str = match option_env!("TOLLGATE_VERSION") {
@@ -154,11 +154,6 @@ impl Cli {
             Command::Simulate(args) => Box::pin(simulate::run(args, &source)).await,
         }
     }
-}
-
-/// Returns an error with its causes on one line, each said once.
-pub fn described(error: &(dyn Error + 'static)) -> String {
-    chain(error)
 }
 
 fn load(source: &Source) -> Result<Loaded, Box<ConfigErrors>> {

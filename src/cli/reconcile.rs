@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::app::AppArgs;
+use super::app::{AppArgs, refused};
 use super::dates;
 use super::error::CliError;
 use super::stop::StopSignals;
@@ -17,6 +17,7 @@ use crate::domain::reconcile::{ReconcileStatus, Stage};
 use crate::domain::time::Timestamp;
 use crate::output;
 use crate::pipeline::apis::Apis;
+use crate::pipeline::apps::AppError;
 use crate::pipeline::order::Order;
 use crate::pipeline::owed_licenses;
 use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
@@ -111,6 +112,7 @@ async fn compare(
             ));
             open
         }
+        Err(ReconcileError::AppNotFound) => return Err(refused(AppError::NotFound, &by.app)),
         Err(error) => return Err(error.into()),
     };
     let mut stop = StopSignals::listen()?;

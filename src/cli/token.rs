@@ -56,7 +56,8 @@ pub(super) async fn run(command: TokenCommand, loaded: &Loaded) -> Result<ExitCo
     };
     let text = match (create(&store, wanted).await, app) {
         (Err(CliError::Token(AdminTokenError::NoApp)), Some(app)) => {
-            return Err(CliError::Usage {
+            return Err(CliError::Missing {
+                code: "app_not_found",
                 what: format!("there is no app `{app}`"),
                 right: "name an app that exists, or none for a token of all apps".to_owned(),
             });

@@ -37,6 +37,13 @@ const SSL_MODES: [&str; 6] = [
 
 /// Checks names, and the modes of TLS.
 pub(super) fn check(url: &Url) -> Result<(), String> {
+    if url.host_str().is_some_and(|host| host.contains(',')) {
+        return Err(
+            "several hosts are named, and one is asked: give a name or an address that leads to \
+                    the server that takes writes"
+                .to_owned(),
+        );
+    }
     for (name, value) in url.query_pairs() {
         let is_option = name.starts_with("options[") && name.ends_with(']');
         if !is_option && !PARAMETERS.contains(&&*name) {

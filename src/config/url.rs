@@ -1,5 +1,6 @@
 //! URLs that may have a password in them.
 
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 /// How the characters are written that end the part of a URL in which a password stands.
@@ -18,10 +19,27 @@ pub(super) fn parse(text: &str) -> Result<Url, String> {
     let is_moved = end.is_some_and(|at| authority[at..].contains('@'));
     match Url::parse(text) {
         Ok(url) if url.fragment().is_some() => Err(format!("has a part behind a `#`; {HINT}")),
-        Ok(url) => Ok(url),
+        Ok(url) => has_texts(&url).map(|()| url),
         Err(error) if is_moved => Err(format!("not a URL ({error}); {HINT}")),
         Err(error) => Err(format!("not a URL ({error})")),
     }
+}
+
+/// Refuses what stands for bytes that are no text: most likely a `%` of a password that was not written as %25.
+fn has_texts(url: &Url) -> Result<(), String> {
+    let parts = [
+        ("user", url.username()),
+        ("password", url.password().unwrap_or_default()),
+        ("part behind the host", url.path()),
+    ];
+    for (name, part) in parts {
+        if percent_decode_str(part).decode_utf8().is_err() {
+            return Err(format!(
+                "the {name} has a `%` that begins no letter; {HINT}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -39,6 +57,17 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains("%23") && !error.contains("ss@"), "{error}");
         }
+        for (text, part) in [
+            ("postgres://u:pa%ffss@h/db", "password"),
+            ("amqp://u:pa%ffss@h/v", "password"),
+            ("postgres://u%c3:pass@h/db", "user"),
+            ("amqp://u:pass@h/%ff", "part behind the host"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(part) && error.contains("%25"), "{error}");
+            assert!(!error.contains("ss@"), "{error}");
+        }
+        assert!(parse("postgres://u:100%pure@h/db").is_ok());
         assert_eq!(
             parse("postgres://u:p@h:x/db").unwrap_err(),
             "not a URL (invalid port number)"

@@ -1,6 +1,6 @@
 //! Opens what the settings name: the store, the vault and the broker.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::StartError;
 use crate::config::{Config, Database, SecretKey};
@@ -31,7 +31,7 @@ pub async fn find_store(config: &Config) -> Result<Store, StartError> {
         Database::Sqlite(path) => {
             let absolute = || std::path::absolute(path).unwrap_or_else(|_| path.clone());
             match path.try_exists() {
-                Ok(true) => Store::open_sqlite(path).await?,
+                Ok(true) => opened(path, config).await?,
                 Ok(false) => return Err(StartError::NoStore(absolute())),
                 // The folder is private to its owner: to anybody else it looks empty.
                 Err(source) => {
@@ -43,6 +43,15 @@ pub async fn find_store(config: &Config) -> Result<Store, StartError> {
         Database::Postgres(url) => Store::open_postgres(url)?,
     };
     checked(of_settings(store, config)).await
+}
+
+/// Opens the embedded store, and names it if it cannot be opened.
+async fn opened(path: &Path, config: &Config) -> Result<Store, StartError> {
+    let opened = Store::open_sqlite(path).await;
+    opened.map_err(|source| StartError::StoreAt {
+        place: config.store.database.to_string(),
+        source,
+    })
 }
 
 /// A broker is told of every change, also of those that a command makes, unless the settings say otherwise.
@@ -70,7 +79,7 @@ pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
             {
                 data_dir::make(folder)?;
             }
-            Store::open_sqlite(path).await?
+            opened(path, config).await?
         }
         Database::Postgres(url) => Store::open_postgres(url)?,
     };

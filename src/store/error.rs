@@ -108,6 +108,8 @@ pub enum Trouble {
     Denied,
     /// The user lacks a right to what is in the database.
     Forbidden,
+    /// A pooler stands before the database, and keeps no sessions.
+    Pooled,
     /// Anything else.
     Broken,
 }
@@ -123,6 +125,7 @@ impl Trouble {
             Self::ReadOnly => "store_read_only",
             Self::Denied => "store_denied",
             Self::Forbidden => "store_forbidden",
+            Self::Pooled => "store_pooled",
             Self::Broken => "store_failed",
         }
     }
@@ -138,6 +141,9 @@ impl Trouble {
             Self::Denied => "the database refuses the user, the password or the database's name",
             Self::Forbidden => {
                 "the database's user may not do that: let it own the database and its tables, or grant it rights"
+            }
+            Self::Pooled => {
+                "a pooler that keeps no sessions, such as PgBouncer, stands before the database: let DATABASE_URL lead to the server itself"
             }
             Self::Broken => "the database fails; the log has the reason",
         }

@@ -10,6 +10,7 @@
 //! Texts of statements do not depend on the number of rows (see [`statement`]), so each is
 //! prepared once a connection and found in sqlx's cache ever after.
 
+mod address;
 pub(super) mod copy_target;
 mod encoding;
 mod error;
@@ -24,7 +25,7 @@ pub(super) mod unfit;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
@@ -95,8 +96,7 @@ pub(super) struct PostgresDriver {
 impl PostgresDriver {
     /// Prepares to connect. The first connection is made when the first transaction begins.
     pub(super) fn new(url: &SecretString) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.expose_secret().parse().map_err(failed)?;
-        let options = options
+        let options = address::options(url)?
             .application_name("tollgate")
             .statement_cache_capacity(STATEMENTS);
         let limited = options.clone().options([
@@ -176,11 +176,11 @@ impl Driver for PostgresDriver {
     }
 
     fn place(&self) -> String {
-        let (host, port) = (self.options.get_host(), self.options.get_port());
+        let place = address::host_and_port(&self.options);
         let user = self.options.get_username();
         // Without a name, the server takes the user's.
         let database = self.options.get_database().unwrap_or(user);
-        format!("PostgreSQL at {host}:{port}, database {database}, user {user}")
+        format!("PostgreSQL at {place}, database {database}, user {user}")
     }
 
     async fn claim_queue(&self) -> Result<Option<Claim>, StoreError> {

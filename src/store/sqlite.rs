@@ -20,7 +20,7 @@ use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlitePool, Transaction};
 
 pub use self::backup::{BackupError, backup};
 use self::error::{failed, is_missing_table};
-use self::file::make_private;
+use self::file::make_readable;
 use super::StoreError;
 use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::error::Trouble;
@@ -54,7 +54,7 @@ pub(super) struct SqliteDriver {
 impl SqliteDriver {
     /// Opens the file, making it if it is missing.
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
-        make_private(path).map_err(|source| failed(sqlx::Error::Io(source)))?;
+        make_readable(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -31,6 +31,7 @@ mod guests;
 mod holds;
 mod hook_rounds;
 mod hook_tries;
+mod hook_waits;
 mod hooks;
 mod idempotency;
 mod input;

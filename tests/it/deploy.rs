@@ -6,11 +6,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use crate::support::rabbitmq::Broker;
+use crate::support::postgres::database;
+use crate::support::program::with;
+use crate::support::rabbitmq::{Broker, prefix, shared};
+use crate::support::serving::{Serving, quiet_port};
 use crate::support::stores::Engine;
-use crate::support::{PATIENCE, TestServer};
+use crate::support::{ADMIN_TOKEN, PATIENCE, SECRET_KEY, TestServer};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -84,6 +88,51 @@ fn the_commands_of_the_runbook_are_those_of_the_program() {
             let known = help.split_whitespace().any(|it| it == *option);
             assert!(known, "{command:?}: {option} is not in\n{help}");
         }
+    }
+}
+
+/// Each question of the runbook that needs no id finds something on a server as the runbook has it: figures on an
+/// address of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_questions_of_the_runbook_are_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = database().await;
+    let [api, ops] = [quiet_port(), quiet_port()].map(|it| format!("127.0.0.1:{it}"));
+    let settings = [
+        ("DATABASE_URL", database.expose_secret()),
+        ("TOLLGATE_SECRET_KEY", SECRET_KEY),
+        ("AMQP_URL", &shared().url()),
+        ("TOLLGATE_AMQP_PREFIX", &prefix()),
+        ("TOLLGATE_LISTEN", &api),
+        ("TOLLGATE_OPS_LISTEN", &ops),
+    ];
+    let mut serving = Serving::spawn(&with(dir.path(), &settings));
+    serving.base = format!("http://{ops}");
+    serving.until_ready().await;
+    let runbook = read("deploy/runbook.md");
+    let blocks = runbook.split("```sh\n").skip(1);
+    let lines = blocks.flat_map(|it| it.split("```").next().unwrap().lines());
+    let questions: Vec<&str> = lines
+        .filter(|it| it.starts_with("curl ") && !it.contains('…'))
+        .collect();
+    assert!(questions.len() > 10, "{questions:?}");
+    for question in questions {
+        let asked = Command::new("bash")
+            .args([
+                "-o",
+                "pipefail",
+                "-c",
+                &question.replace("curl ", "curl --fail "),
+            ])
+            .env("OPS", format!("http://{ops}"))
+            .env("API", format!("http://{api}"))
+            .env("AUTH", format!("Authorization: Bearer {ADMIN_TOKEN}"))
+            .output()
+            .unwrap();
+        assert!(
+            asked.status.success() && !asked.stdout.is_empty(),
+            "{question}: {asked:?}"
+        );
     }
 }
 
@@ -164,6 +213,24 @@ async fn the_brokers_definitions_are_what_the_program_declares() {
         policies.contains("tollgate.work.2\ttollgate-work"),
         "{policies}"
     );
+}
+
+/// Of the services `tollgate-api` and `tollgate-receiver` Kubernetes makes two dozen variables that begin as settings
+/// do, and the log would warn of each at every start.
+#[test]
+fn no_pod_gets_variables_that_look_like_settings() {
+    let mut pods = 0;
+    for file in ["api", "migrate", "receiver", "worker"] {
+        let manifest = read(&format!("deploy/kubernetes/{file}.yaml"));
+        let count = |text: &str| manifest.matches(text).count();
+        assert_eq!(
+            count("\n      enableServiceLinks: false\n"),
+            count("containers:\n"),
+            "{file}"
+        );
+        pods += count("containers:\n");
+    }
+    assert_eq!(pods, 4);
 }
 
 /// Everything that belongs to deploying runs elsewhere than here.

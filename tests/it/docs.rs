@@ -2,7 +2,9 @@
 //! knows say the same.
 
 mod blocks;
+mod capacity;
 mod codes;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

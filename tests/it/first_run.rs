@@ -145,3 +145,54 @@ async fn a_proxy_that_is_not_named_is_told_once() {
         assert!(server.terminate().success());
     }
 }
+
+/// Whoever reads the page of deploying makes a token with `sudo` before the first start.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_another_user_made_is_usable_or_named() {
+    use std::fs::{metadata, set_permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    const NOBODY: u32 = 65_534;
+    let token = ["token", "create", "--name", "ci", "--role", "viewer"];
+    let dir = tempfile::tempdir().unwrap();
+    let is_root = metadata("/proc/self").unwrap().uid() == 0;
+    if is_root {
+        chown(dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let settings = with(dir.path(), &[]);
+    let (good, text) = said(&token, settings.clone()).await;
+    assert!(good, "{text}");
+    let file = dir.path().join("tollgate.db");
+    assert_eq!(metadata(&file).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(
+        metadata(&file).unwrap().uid(),
+        metadata(dir.path()).unwrap().uid()
+    );
+
+    let mut other = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    if is_root {
+        chown(&file, Some(0), Some(0)).unwrap();
+        other.uid(NOBODY).gid(NOBODY);
+    } else {
+        set_permissions(&file, PermissionsExt::from_mode(0o0)).unwrap();
+    }
+    let said = other
+        .args(token)
+        .env_clear()
+        .envs(settings)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(said.status.code(), Some(1), "{text}");
+    let named = format!(
+        "this user may not use {}: run this as the user",
+        file.display()
+    );
+    assert!(
+        text.contains(&named) && text.contains("sqlite://"),
+        "{text}"
+    );
+}

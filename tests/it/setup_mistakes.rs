@@ -86,6 +86,21 @@ async fn wrong_settings_are_named_with_what_would_be_right() {
             &["\"connect_timeout\" is no parameter"],
         ),
         (
+            "DATABASE_URL",
+            "postgres://u:hush%ff@db/shop",
+            &["the password has a `%` that begins no letter", "`%` as %25"],
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u:hush@db-1,db-2/shop",
+            &["several hosts are named, and one is asked"],
+        ),
+        (
+            "AMQP_URL",
+            "amqp://u:hush%ff@broker/shop",
+            &["the password has a `%` that begins no letter"],
+        ),
+        (
             "STRIPE_PRICE_MAPPING",
             r#"{"pri_01h": ["acme/app"]}"#,
             &["\"pri_01h\" is an id of paddle, not of stripe"],

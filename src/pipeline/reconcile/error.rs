@@ -10,7 +10,11 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// The app has no API key for the provider.
-    #[error("the app has no API key of {provider}, and without one nothing can be read there")]
+    #[error(
+        "the app has no API key of {provider}, and without one nothing can be read there: set \
+         {}_API_KEY for the app `default`, or `PUT /apps/{{slug}}/endpoints/{provider}/api-key`",
+        provider.as_str().to_uppercase()
+    )]
     KeyNeeded {
         /// The provider.
         provider: Provider,

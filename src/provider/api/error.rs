@@ -20,7 +20,7 @@ pub enum ApiError {
     #[error("there is no such object")]
     NotFound,
     /// The provider limits the rate, has a fault, or cannot be reached. It may answer later.
-    #[error("the provider did not answer: {detail}")]
+    #[error("the provider gave nothing to work with: {detail}")]
     Away {
         /// What happened at last.
         detail: String,

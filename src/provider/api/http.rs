@@ -60,9 +60,21 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Answer, ApiError> {
         return Err(refusal(status, &body, retry_after));
     }
     let body = String::from_utf8(body).map_err(|_| ApiError::not_understood("it is not UTF-8"))?;
+    if !looks_like_json(&body) {
+        return Err(ApiError::not_understood(OF_SOMEBODY_ELSE));
+    }
     // Without it nobody knows how new the answer is.
     let at = at.ok_or_else(|| ApiError::not_understood("it has no `Date`"))?;
     Ok(Answer { body, at, took })
+}
+
+/// Said of answers that no API of a provider gives.
+const OF_SOMEBODY_ELSE: &str = "it is no JSON, as of something else than the provider's API: look at \
+    TOLLGATE_STRIPE_API_BASE or TOLLGATE_PADDLE_API_BASE, if it is set, and for a proxy in between";
+
+/// Both APIs answer with objects alone.
+fn looks_like_json(body: &str) -> bool {
+    body.trim_start().starts_with('{')
 }
 
 fn away(error: reqwest::Error) -> ApiError {
@@ -83,6 +95,8 @@ fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Ap
             detail: format!("it answered {status}"),
             retry_after,
         },
+        // Neither API redirects.
+        300..=399 => ApiError::not_understood(OF_SOMEBODY_ELSE),
         _ => ApiError::not_understood(format!("it answered {status}: {}", said(body))),
     }
 }
@@ -164,6 +178,7 @@ mod tests {
             (429, "provider_away"),
             (503, "provider_away"),
             (400, "answer_not_understood"),
+            (302, "answer_not_understood"),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(refusal(status, b"", None).code(), code);

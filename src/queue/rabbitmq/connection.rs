@@ -195,7 +195,7 @@ pub(super) struct Broker {
 impl Broker {
     pub(super) fn new(settings: &RabbitSettings) -> Result<Self, BrokerError> {
         let url = settings.url.expose_secret();
-        let mut uri: AMQPUri = url.parse().map_err(|_| BrokerError::Url)?;
+        let mut uri = transport::address(url).ok_or(BrokerError::Url)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         let authorities = settings.ca_file.as_deref();
         let tls = transport::connector(authorities).map_err(|source| BrokerError::CaFile {
@@ -293,8 +293,7 @@ impl Broker {
 impl Broker {
     /// Host and port of the address, which are no secret.
     fn place(&self) -> String {
-        let authority = &self.uri.authority;
-        format!("{}:{}", authority.host, authority.port)
+        transport::host_and_port(&self.uri)
     }
 
     /// Finds out at the start whether a failure to connect comes from the wrong port, which the

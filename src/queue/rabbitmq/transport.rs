@@ -16,6 +16,7 @@ use futures::Stream;
 use futures::io::{AsyncRead, AsyncWrite};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
+use reqwest::Url;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -31,6 +32,29 @@ const ADDRESS_TIME: Duration = Duration::from_millis(1_500);
 
 /// A connection's bytes, in the traits that the client library reads and writes by.
 type Wire = Compat<Either<TcpStream, TlsStream<TcpStream>>>;
+
+/// Reads the address of a broker. The library takes `localhost` for the host of one with an IPv6 address, and would
+/// give a password to whoever listens there.
+pub(super) fn address(url: &str) -> Option<AMQPUri> {
+    let mut uri: AMQPUri = url.parse().ok()?;
+    let host = Url::parse(url).ok()?.host_str()?.to_owned();
+    if let Some(inside) = host.strip_prefix('[') {
+        inside
+            .trim_end_matches(']')
+            .clone_into(&mut uri.authority.host);
+    }
+    Some(uri)
+}
+
+/// Host and port of an address, which are no secret.
+pub(super) fn host_and_port(uri: &AMQPUri) -> String {
+    let (host, port) = (&uri.authority.host, uri.authority.port);
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
 
 /// Connects, and speaks the protocol's first words.
 pub(super) async fn connect(
@@ -140,5 +164,24 @@ impl Reactor for Wires {
     ) -> impl Future<Output = io::Result<Wire>> + Send + 'static {
         let connecting = TcpStream::connect(address);
         async { Ok(Either::Left(connecting.await?).compat()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_is_the_one_that_is_written() {
+        for (url, place) in [
+            ("amqp://u:p@[fd00::5]:5673/shop", "[fd00::5]:5673"),
+            ("amqps://u:p@[::1]/shop", "[::1]:5671"),
+            ("amqp://u:p@192.0.2.1/shop", "192.0.2.1:5672"),
+            ("amqp://u:p@mq.example.com", "mq.example.com:5672"),
+        ] {
+            let uri = address(url).unwrap();
+            assert_eq!(host_and_port(&uri), place);
+            assert!(!uri.authority.host.contains('['), "{url}");
+        }
     }
 }

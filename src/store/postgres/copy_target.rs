@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::PgConnectOptions;
+use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
 use tokio::time::timeout;
 
+use super::address;
 use super::encoding::refuse_narrow;
 use super::error::{failed, migration_failed};
 use super::pool::away;
@@ -30,7 +30,7 @@ pub(in crate::store) struct CopyTarget {
 impl CopyTarget {
     /// Connects, without a limit for statements: the last ones read whole tables.
     pub(in crate::store) async fn open(url: &SecretString) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.expose_secret().parse().map_err(failed)?;
+        let options = address::options(url)?;
         let options = options.application_name("tollgate copy").options([
             ("statement_timeout", "0"),
             // Chunks are checked at the end, and begun again where one is missing: the last ones may

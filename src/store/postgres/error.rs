@@ -23,7 +23,30 @@ const TOO_MANY_CONNECTIONS: &str = "53300";
 
 /// Turns an error of the server, or of the way to it, into one of the store.
 pub(super) fn failed(source: sqlx::Error) -> StoreError {
+    if is_of_pooler(&source) {
+        return StoreError::Database {
+            source: source.into(),
+            trouble: Trouble::Pooled,
+        };
+    }
     StoreError::of_engine(source, verdict)
+}
+
+/// True of what a pooler answers that gives each transaction another session, and a server never: statements
+/// that were prepared elsewhere, and limits of time that it does not take. The claim of the built-in queue and
+/// the lock of migrations would be another's too. <https://www.pgbouncer.org/features.html>
+fn is_of_pooler(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    match error.code().as_deref() {
+        // It is there already; it is not there.
+        Some("42P05" | "26000") => true,
+        Some("08P01") => ["startup parameter", "prepared statement"]
+            .iter()
+            .any(|it| error.message().contains(it)),
+        _ => false,
+    }
 }
 
 fn verdict(code: &str) -> Verdict {
@@ -47,11 +70,11 @@ fn verdict(code: &str) -> Verdict {
 }
 
 /// Turns an error of a migration into one of the store. Of a user who may not make tables, as in the
-/// schema `public` from PostgreSQL 15 on, it is that of any other statement.
+/// schema `public` from PostgreSQL 15 on, and of a pooler, it is that of any other statement.
 pub(super) fn migration_failed(source: MigrateError) -> StoreError {
     match source {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
-            if code_is(&error, NO_PRIVILEGE) =>
+            if code_is(&error, NO_PRIVILEGE) || is_of_pooler(&error) =>
         {
             failed(error)
         }

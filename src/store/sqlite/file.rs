@@ -1,8 +1,11 @@
 //! The file of the embedded store.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
+
+use crate::store::StoreError;
+use crate::store::error::Trouble;
 
 /// Makes the file, if it is missing, so that only its owner can read it, whatever folder it lies
 /// in: it holds personal data. SQLite gives the files that it makes beside it the same mode.
@@ -12,7 +15,57 @@ pub(super) fn make_private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
+        Ok(_) => {
+            follow_owner(path);
+            Ok(())
+        }
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        Ok(_) | Err(_) => Ok(()),
+        Err(_) => Ok(()),
     }
 }
+
+/// The same for a store that is to be opened.
+///
+/// # Errors
+/// When it cannot be made, or is there and this user may not read it.
+pub(super) fn make_readable(path: &Path) -> Result<(), StoreError> {
+    let made = make_private(path).and_then(|()| File::open(path));
+    made.map(drop).map_err(|error| {
+        let (trouble, error) = match error.kind() {
+            io::ErrorKind::PermissionDenied => (Trouble::Forbidden, denied(path)),
+            _ => (Trouble::Away, error),
+        };
+        StoreError::Database {
+            source: sqlx::Error::Io(error).into(),
+            trouble,
+        }
+    })
+}
+
+fn denied(path: &Path) -> io::Error {
+    let text = format!(
+        "this user may not use {}: run this as the user whose file it is, or give it to this one",
+        path.display()
+    );
+    io::Error::new(io::ErrorKind::PermissionDenied, text)
+}
+
+/// Gives a file that root made to the owner of its folder: a token that was made before the first start must not
+/// keep the server from its own store. SQLite does the same with the files that it makes beside it.
+#[cfg(unix)]
+fn follow_owner(path: &Path) {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")));
+    let (Ok(file), Ok(folder)) = (std::fs::metadata(path), folder) else {
+        return;
+    };
+    // Nobody else may, and who uses the file next is told.
+    if file.uid() == 0 && folder.uid() != 0 {
+        let _ = chown(path, Some(folder.uid()), Some(folder.gid()));
+    }
+}
+
+#[cfg(not(unix))]
+fn follow_owner(_: &Path) {}

@@ -125,7 +125,7 @@ impl Rig {
     }
 }
 
-fn signatures(secret: &str, headers: &HeaderMap, body: &Value) -> bool {
+pub(super) fn signatures(secret: &str, headers: &HeaderMap, body: &Value) -> bool {
     let text = |name: &str| headers[name].to_str().unwrap().to_owned();
     let key = STANDARD
         .decode(secret.strip_prefix("whsec_").unwrap())

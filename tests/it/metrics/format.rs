@@ -1,6 +1,6 @@
 //! The two text formats, and what the linter of Prometheus says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -134,6 +134,99 @@ async fn each_figure_that_is_spoken_of_is_served() {
     });
     let families: BTreeSet<String> = families.map(str::to_owned).collect();
     assert_eq!(described, families);
+    server.stop().await;
+}
+
+/// What stands before the brace that closes, without what is in quotation marks: routes have braces too.
+fn without_values(text: &str) -> String {
+    let mut is_value = false;
+    let mut kept = String::new();
+    for char in text.chars() {
+        match char {
+            '"' => is_value = !is_value,
+            '}' if !is_value => break,
+            _ if is_value => {}
+            char => kept.push(char),
+        }
+    }
+    kept
+}
+
+/// The names behind each brace that follows a figure's name, by figure: those of a histogram's series are its own.
+fn labels(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for name in named(text) {
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(name);
+        let of_family = labels.entry(family.to_owned()).or_default();
+        for (at, _) in text.match_indices(&format!("{name}{{")) {
+            let inside = without_values(&text[at + name.len() + 1..]);
+            let names = inside.split(',').map(|it| {
+                let name = it.split(['=', '!', '\\']).next().unwrap().trim();
+                name.to_owned()
+            });
+            let names = names.filter(|it| !it.is_empty());
+            of_family.extend(names.filter(|it| it != "le"));
+        }
+    }
+    labels
+}
+
+/// A rule or a panel that asks for a label which no series has finds nothing, for ever, and nobody hears of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_label_that_is_asked_for_is_served() {
+    let server = TestServer::start_with(Engine::Postgres, |environment| {
+        environment.insert("AMQP_URL".into(), rabbitmq::shared().url().into());
+        environment.insert("TOLLGATE_AMQP_PREFIX".into(), rabbitmq::prefix().into());
+    })
+    .await;
+    server.deliver(STRIPE.name, &sign_up(1)).await;
+    let figures = super::until(&server.base, |it| {
+        it.text.contains("tollgate_events_total{")
+            && it.text.contains("tollgate_queue_messages{")
+            && it.text.contains("tollgate_queue_published_total{")
+    })
+    .await;
+    let mut known = labels(&figures.text);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let page = read("docs/watching.md");
+    let (_, table) = page.split_once("\n| figure | says | alert |\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    for name in table.split('`').skip(1).step_by(2) {
+        let Some((name, described)) = name.trim_end_matches('}').split_once('{') else {
+            continue;
+        };
+        let described: BTreeSet<String> = described.split(',').map(str::to_owned).collect();
+        match known.get(&format!("tollgate_{name}")) {
+            // Nothing of it has happened.
+            None => {}
+            Some(found) if found.is_empty() => {}
+            Some(found) => assert_eq!(*found, described, "{name}"),
+        }
+        known.insert(format!("tollgate_{name}"), described);
+    }
+    let mut count = 0;
+    for file in [
+        "deploy/prometheus/alerts.yml",
+        "deploy/prometheus/alerts_test.yml",
+        "deploy/grafana/tollgate.json",
+    ] {
+        for (family, asked) in labels(&read(file)) {
+            let having = known.get(&family).cloned().unwrap_or_default();
+            // Prometheus adds these.
+            for label in asked.iter().filter(|it| *it != "instance" && *it != "job") {
+                count += 1;
+                assert!(
+                    having.contains(label),
+                    "{file}: {family} has no {label}, but {having:?}"
+                );
+            }
+        }
+    }
+    assert!(count > 10, "{count} labels");
     server.stop().await;
 }
 

@@ -128,10 +128,14 @@ async fn what_cannot_be_asked_is_said() {
     let text = err(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("no API key of stripe"), "{text}");
+    assert!(text.contains("set STRIPE_API_KEY"), "{text}");
 
     let (output, text) = seller.run(&["--app", "none"]).await;
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("there is no such app"), "{text}");
+    assert!(
+        text.contains("there is no app `none`; `tollgate app list`"),
+        "{text}"
+    );
 
     let mut environment = seller.environment();
     environment.insert("STRIPE_API_KEY".into(), "sk_live_wrong".into());
@@ -140,4 +144,23 @@ async fn what_cannot_be_asked_is_said() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("the API key was refused with 401"), "{text}");
     assert!(!text.contains("sk_live_wrong"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_api_of_a_provider_answers_is_known_as_such() {
+    let seller = Seller::start().await;
+    seller.rig.sell(1);
+    for fault in [
+        Fault::Garbled,
+        Fault::Status(302, None),
+        Fault::Status(307, None),
+    ] {
+        seller.rig.api.fail(0, fault);
+        let (output, text) = seller.run(&[]).await;
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let said = "as of something else than the provider's API: look at TOLLGATE_STRIPE_API_BASE";
+        assert!(text.contains(said), "{fault:?}: {text}");
+    }
+    let (output, text) = seller.run(&[]).await;
+    assert_eq!(output.status.code(), Some(0), "{text}");
 }
