@@ -10,7 +10,7 @@
 
 use super::customers::{FindError, Named, find};
 use crate::domain::access::license_key::TypedKey;
-use crate::domain::access::token::TokenHash;
+use crate::domain::access::token::{self, TokenHash};
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
@@ -64,15 +64,14 @@ pub async fn anything(
     window: &Window,
     now: Timestamp,
 ) -> Result<Found, StoreError> {
-    let meant = meant(text);
-    for text in &meant {
-        if let Some(exactly) = exactly(store, app, text, now).await? {
-            return Ok(Found {
-                exactly: Some(exactly),
-                ..Found::default()
-            });
-        }
+    let exactly = one(store, app, text, now).await?;
+    if exactly.is_some() {
+        return Ok(Found {
+            exactly,
+            ..Found::default()
+        });
     }
+    let meant = meant(text);
     let mut tx = store.read().await?;
     let wanted = CustomerFilter {
         text: Some(text.to_owned()),
@@ -107,6 +106,34 @@ pub async fn anything(
         customers: Some(customers),
         events,
     })
+}
+
+/// Finds the one thing that a text names as a whole: its id, its address, its token or its licence key.
+///
+/// # Errors
+/// When the store failed.
+pub async fn one(
+    store: &Store,
+    app: &AppSlug,
+    text: &str,
+    now: Timestamp,
+) -> Result<Option<Exactly>, StoreError> {
+    for text in meant(text) {
+        let found = exactly(store, app, &text, now).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// Reports whether a text reads as a token or licence key of ours, whole or in part. Keys from elsewhere have
+/// no form of their own.
+pub fn may_be_secret(text: &str) -> bool {
+    let is_token = |text: &str| token::PREFIXES.iter().any(|it| text.starts_with(it));
+    meant(text)
+        .iter()
+        .any(|text| is_token(text) || TypedKey::is_made(text))
 }
 
 /// What somebody may have meant who copied a text: the text itself, then what is left of it without what
@@ -202,6 +229,16 @@ async fn holder(tx: &mut Tx, app: &AppSlug, text: &str) -> Result<Option<Custome
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_reads_as_a_token_or_a_key_may_be_secret() {
+        for text in ["tok_a", "\"tga_abc\"", "00000-abcde-11111-22222-33333"] {
+            assert!(may_be_secret(text), "{text}");
+        }
+        for text in ["cus_1", "Tok Example", "00000-abcde", "ann@example.com"] {
+            assert!(!may_be_secret(text), "{text}");
+        }
+    }
 
     #[test]
     fn what_was_copied_with_a_text_is_not_looked_for() {

@@ -106,6 +106,11 @@ pub struct TypedKey {
 }
 
 impl TypedKey {
+    /// Reports whether a text reads as a key that was made here.
+    pub fn is_made(text: &str) -> bool {
+        as_made(text).is_some()
+    }
+
     /// Reads a text.
     pub fn read(text: &str) -> Self {
         let exact = KeyHash::of(text.trim());

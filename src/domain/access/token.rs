@@ -22,6 +22,8 @@ use crate::domain::time::Timestamp;
 pub const CUSTOMER_PREFIX: &str = "tok_";
 /// The prefix of admins' tokens.
 const ADMIN_PREFIX: &str = "tga_";
+/// What the texts of all tokens begin with.
+pub const PREFIXES: [&str; 2] = [CUSTOMER_PREFIX, ADMIN_PREFIX];
 /// The number of characters stored in plain text, so that people can tell their tokens apart. Six
 /// of them are random: 220 bits stay unknown.
 const SHOWN_CHARACTERS: usize = 10;

@@ -6,17 +6,18 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
-use super::event_row::{EventRow, path_of};
+use super::event_row::EventRow;
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};
 use super::refusal::Refusal;
+use super::search::path_to;
 use super::visitor::Visitor;
 use super::when::When;
 use super::words::{self, Badge};
 use crate::domain::customer::row::Customer;
 use crate::http::AppState;
 use crate::pipeline::customers::list_alone;
-use crate::pipeline::search::{Exactly, anything};
+use crate::pipeline::search::anything;
 use crate::store::CustomerFilter;
 
 pub(super) fn router() -> Router<AppState> {
@@ -89,15 +90,10 @@ async fn list(
     let (found, events) = if let Some(text) = asked.get("q") {
         let now = state.clock.now();
         let found = anything(store, app, text, in_payloads, &window, now).await?;
-        match found.exactly {
-            Some(Exactly::Customer(id)) => {
-                return Ok(Redirect::to(&format!("/console/customers/{id}")).into_response());
-            }
-            Some(Exactly::Event(id)) => {
-                return Ok(Redirect::to(&path_of(&id)).into_response());
-            }
-            None => (found.customers, found.events),
+        if let Some(one) = found.exactly {
+            return Ok(Redirect::to(&path_to(&one)).into_response());
         }
+        (found.customers, found.events)
     } else {
         let filter = CustomerFilter {
             status: asked.own("status"),

@@ -51,6 +51,7 @@ mod query;
 mod reconciles;
 mod refusal;
 mod replays;
+mod search;
 mod secret_acts;
 mod session;
 mod sign_in;
@@ -95,6 +96,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .route("/", get(home))
         .merge(assets::router())
         .merge(sign_in::router())
+        .merge(search::router())
         .merge(customers::router())
         .merge(customer::router())
         .merge(acts::router())

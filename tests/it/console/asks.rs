@@ -22,7 +22,7 @@ use crate::support::{TestServer, seconds_from_now, stripe_event};
 on_both_stores! { every_act_asks_first_and_its_reason_is_audited }
 
 /// Forms that change nothing that the audit is about.
-pub(super) const NO_ACTS: [&str; 3] = ["/sign-in", "/sign-out", "/app"];
+pub(super) const NO_ACTS: [&str; 4] = ["/sign-in", "/sign-out", "/app", "/search"];
 
 /// Acts that find nothing to change here, and why.
 const WITHOUT_ENTRY: [(&str, &str); 5] = [

@@ -18,6 +18,7 @@ on_both_stores! {
     who_was_joined_or_is_gone_leads_nobody_astray,
     what_composer_would_get_comes_with_its_reasons,
     a_line_of_the_timeline_says_what_it_changed,
+    a_secret_that_is_searched_for_stands_in_no_address,
 }
 
 async fn anything_at_hand_finds_the_customer(engine: Engine) {
@@ -43,6 +44,13 @@ async fn anything_at_hand_finds_the_customer(engine: Engine) {
         let query = super::visit::written(&[("q", text)]);
         let found = owner.get(&format!("/console/customers?{query}")).await;
         assert_eq!(found.location(), page, "{text}: {}", found.text);
+        let sent = owner.post("/console/search", &[("q", text)]).await;
+        // Whom an object belongs to, the list tells.
+        let target = match text {
+            "sub_cus_1" => "/console/customers?q=sub_cus_1",
+            _ => &page,
+        };
+        assert_eq!(sent.location(), target, "{text}: {}", sent.text);
     }
     let event = owner.get("/console/customers?q=evt_began_cus_1").await;
     assert_eq!(event.location(), "/console/events/evt_began_cus_1");
@@ -50,6 +58,41 @@ async fn anything_at_hand_finds_the_customer(engine: Engine) {
     assert!(part.contains("Ann@Example.com") && part.contains("bob@example.com"));
     let nothing = owner.page("/console/customers?q=nobody-at-all").await;
     assert!(nothing.contains("Nobody has a name"), "{nothing}");
+    server.stop_and_give_back().await;
+}
+
+/// Browsers and proxies keep addresses.
+async fn a_secret_that_is_searched_for_stands_in_no_address(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let id = buys(&server, "cus_1", "ann@example.com").await;
+    let body = json!({"name": "ci"});
+    let tokens = format!("/api/v1/customers/{id}/tokens");
+    let (_, token) = server.call("POST", &tokens, Some(body)).await;
+    let viewer = Visit::with_role(&server, "viewer").await;
+    let form = viewer.page("/console/customers").await;
+    assert!(
+        form.contains("action=\"/console/search\" method=\"post\""),
+        "{form}"
+    );
+    let search = async |text: &str| viewer.post("/console/search", &[("q", text)]).await;
+    let text = token["token"].as_str().unwrap();
+    assert_eq!(
+        search(text).await.location(),
+        format!("/console/customers/{id}")
+    );
+    // Copied in part, or of nobody.
+    for unknown in [&text[..text.len() - 1], "0ABCD-EFGH1-23456-789JK-MNPQR"] {
+        let refused = search(unknown).await;
+        assert_eq!(refused.status, 404, "{}", refused.text);
+        let said = "obody has this token or licence key";
+        assert!(refused.text.contains(said), "{}", refused.text);
+        assert!(!refused.text.contains(unknown), "{}", refused.text);
+    }
+    // What is no secret has an address, which can be sent to somebody.
+    let list = search("example.com & more").await;
+    let query = "/console/customers?q=example%2Ecom%20%26%20more";
+    assert_eq!(list.location(), query);
+    assert_eq!(search("  ").await.location(), "/console/customers");
     server.stop_and_give_back().await;
 }
 
