@@ -15,8 +15,8 @@ pub(super) fn make_private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Ok(_) => {
-            follow_owner(path);
+        Ok(file) => {
+            follow_owner(&file, path);
             Ok(())
         }
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -52,20 +52,22 @@ fn denied(path: &Path) -> io::Error {
 
 /// Gives a file that root made to the owner of its folder: a token that was made before the first start must not
 /// keep the server from its own store. SQLite does the same with the files that it makes beside it.
+///
+/// By its handle: whoever owns the folder could put a link to another file in its place.
 #[cfg(unix)]
-fn follow_owner(path: &Path) {
-    use std::os::unix::fs::{MetadataExt, chown};
+fn follow_owner(made: &File, path: &Path) {
+    use std::os::unix::fs::{MetadataExt, fchown};
 
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")));
-    let (Ok(file), Ok(folder)) = (std::fs::metadata(path), folder) else {
+    let (Ok(file), Ok(folder)) = (made.metadata(), folder) else {
         return;
     };
     // Nobody else may, and who uses the file next is told.
     if file.uid() == 0 && folder.uid() != 0 {
-        let _ = chown(path, Some(folder.uid()), Some(folder.gid()));
+        let _ = fchown(made, Some(folder.uid()), Some(folder.gid()));
     }
 }
 
 #[cfg(not(unix))]
-fn follow_owner(_: &Path) {}
+fn follow_owner(_: &File, _: &Path) {}
