@@ -168,6 +168,13 @@ impl From<EventRow> for EventRecord {
     }
 }
 
+/// What is read of an event, without its payload.
+const SELECTED: &str = r"
+    seq, app, provider, id, type AS event_type, account, livemode, occurred_at, received_at,
+    processed_at, outcome, duplicates, attempts, error_code, error_detail, customer_id,
+    billing_account, changes, payload_removed_at
+";
+
 impl Tx {
     /// Finds an event by the provider's id, with its payload. Should two providers have used one
     /// id, the newer event is found.
@@ -179,18 +186,18 @@ impl Tx {
         app: &AppSlug,
         id: &str,
     ) -> Result<Option<EventRecord>, StoreError> {
-        let sql = r"
+        let sql = format!(
+            r"
             SELECT
-                seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
-                received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, billing_account, changes, payload_removed_at,
+                {SELECTED},
                 (SELECT payload FROM payloads WHERE payloads.seq = events.seq) AS payload
             FROM events
             WHERE app = $1 AND id = $2
             ORDER BY received_at DESC
             LIMIT 1
-        ";
-        let found: Option<(EventRow, PayloadRow)> = self.fetch_opt(sql, binds![app, id]).await?;
+            "
+        );
+        let found: Option<(EventRow, PayloadRow)> = self.fetch_opt(&sql, binds![app, id]).await?;
         Ok(found.map(|(event, PayloadRow { payload })| EventRecord {
             payload,
             ..event.into()
@@ -243,10 +250,7 @@ impl Tx {
         let rows = rows_of("$2");
         let sql = format!(
             r"
-                SELECT
-                    seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
-                    received_at, processed_at, outcome, duplicates, attempts, error_code,
-                    error_detail, customer_id, billing_account, changes, payload_removed_at
+                SELECT {SELECTED}
                 FROM events
                 WHERE seq IN (
                         SELECT seq FROM events
@@ -276,11 +280,9 @@ impl Tx {
         most: i64,
     ) -> Result<Vec<EventRecord>, StoreError> {
         // SQLite keeps the order of a CROSS JOIN: only payloads of the newest events are read.
-        let sql = r"
-            SELECT
-                seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
-                received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, billing_account, changes, payload_removed_at
+        let sql = format!(
+            r"
+            SELECT {SELECTED}
             FROM events
             WHERE seq IN (
                 SELECT payloads.seq
@@ -292,9 +294,10 @@ impl Tx {
             )
             ORDER BY seq DESC
             LIMIT $4
-        ";
+            "
+        );
         let pattern = part(&format!("\"{text}\""));
-        let rows: Vec<EventRow> = self.fetch(sql, binds![app, pattern, among, most]).await?;
+        let rows: Vec<EventRow> = self.fetch(&sql, binds![app, pattern, among, most]).await?;
         Ok(rows.into_iter().map(EventRecord::from).collect())
     }
 
@@ -308,16 +311,10 @@ impl Tx {
         wanted: &EventFilter,
         window: &Window,
     ) -> Result<Listed<EventRecord>, StoreError> {
-        let select = r"
-            SELECT
-                seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
-                received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, billing_account, changes, payload_removed_at
-            FROM events
-        ";
+        let select = format!("SELECT {SELECTED} FROM events");
         let filter = filter_of(app, wanted);
         let seq = |row: &EventRow| row.seq.to_string();
-        let list = self.list(select, filter, Key::Number("seq"), window, seq);
+        let list = self.list(&select, filter, Key::Number("seq"), window, seq);
         Ok(list.await?.map(EventRecord::from))
     }
 }
