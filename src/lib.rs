@@ -50,6 +50,7 @@ pub mod config;
 mod data_dir;
 mod demo;
 pub mod domain;
+mod host_and_port;
 pub mod http;
 pub mod metrics;
 mod offload;

@@ -39,6 +39,7 @@ use super::StoreError;
 use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::lock;
 use super::schema::{self, Text};
+use crate::host_and_port::host_and_port;
 
 /// The migrations, oldest first.
 const MIGRATIONS: &[Text] = &[
@@ -176,7 +177,7 @@ impl Driver for PostgresDriver {
     }
 
     fn place(&self) -> String {
-        let place = address::host_and_port(&self.options);
+        let place = host_and_port(self.options.get_host(), self.options.get_port());
         let user = self.options.get_username();
         // Without a name, the server takes the user's.
         let database = self.options.get_database().unwrap_or(user);

@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use super::watch::QueueWatch;
 use super::{RabbitSettings, transport};
+use crate::host_and_port::host_and_port;
 use crate::queue::names::Names;
 use crate::queue::topology::{self, DeclareError, Mismatch, Sight, WorkQueue};
 
@@ -293,7 +294,8 @@ impl Broker {
 impl Broker {
     /// Host and port of the address, which are no secret.
     fn place(&self) -> String {
-        transport::host_and_port(&self.uri)
+        let authority = &self.uri.authority;
+        host_and_port(&authority.host, authority.port)
     }
 
     /// Finds out at the start whether a failure to connect comes from the wrong port, which the

@@ -46,16 +46,6 @@ pub(super) fn address(url: &str) -> Option<AMQPUri> {
     Some(uri)
 }
 
-/// Host and port of an address, which are no secret.
-pub(super) fn host_and_port(uri: &AMQPUri) -> String {
-    let (host, port) = (&uri.authority.host, uri.authority.port);
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
-}
-
 /// Connects, and speaks the protocol's first words.
 pub(super) async fn connect(
     uri: AMQPUri,
@@ -170,6 +160,7 @@ impl Reactor for Wires {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host_and_port::host_and_port;
 
     #[test]
     fn each_host_is_the_one_that_is_written() {
@@ -180,7 +171,8 @@ mod tests {
             ("amqp://u:p@mq.example.com", "mq.example.com:5672"),
         ] {
             let uri = address(url).unwrap();
-            assert_eq!(host_and_port(&uri), place);
+            let at = host_and_port(&uri.authority.host, uri.authority.port);
+            assert_eq!(at, place);
             assert!(!uri.authority.host.contains('['), "{url}");
         }
     }

@@ -20,13 +20,3 @@ pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, StoreError
         None => options,
     })
 }
-
-/// Host and port, as they are written in an address.
-pub(super) fn host_and_port(options: &PgConnectOptions) -> String {
-    let (host, port) = (options.get_host(), options.get_port());
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
-}
