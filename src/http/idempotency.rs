@@ -25,7 +25,6 @@
 //! which would occupy connections for senders that have often given up already.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -87,14 +86,18 @@ pub(super) async fn once(
 }
 
 /// Reserves a request. `id` names who asks and the key, `fingerprint` what is asked.
-async fn reserve(state: &AppState, id: &str, fingerprint: &str) -> Result<Attempt, ApiError> {
+pub(super) async fn reserve(
+    state: &AppState,
+    id: &str,
+    fingerprint: &str,
+) -> Result<Attempt, ApiError> {
     let now = state.clock.now();
     Ok(idempotency::reserve(&state.store, id.to_owned(), fingerprint, now).await?)
 }
 
 /// Answers a request as its attempt to reserve it went: runs it, or repeats what was answered. Answers
 /// whose status `is_kept` are.
-async fn answer(
+pub(super) async fn answer(
     state: AppState,
     id: String,
     attempt: Attempt,
@@ -113,30 +116,6 @@ async fn answer(
             errors: Vec::new(),
         }),
     }
-}
-
-/// How often, and for how long, a form looks whether the first one has been answered.
-const LOOKS: u32 = 50;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
-
-/// Answers a form that is sent with a key: one that was sent before gets the first answer, and waits for
-/// it. `id` names who sends what with which key.
-pub(super) async fn answer_form(
-    state: AppState,
-    id: String,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    // Pages, and what leads to one. What a form that was refused has met may have changed.
-    let is_kept = |status: StatusCode| status.is_success() || status.is_redirection();
-    for _ in 0..LOOKS {
-        let attempt = reserve(&state, &id, &id).await?;
-        if !matches!(attempt, Attempt::Running) {
-            return answer(state, id, attempt, request, next, is_kept).await;
-        }
-        tokio::time::sleep(BETWEEN_LOOKS).await;
-    }
-    Err(in_use())
 }
 
 /// What the sender may send again to run it anew is not kept.
@@ -299,7 +278,7 @@ fn replayed(state: &AppState, id: &str, sealed: &[u8]) -> Result<Response, ApiEr
     Ok(answer.into_response())
 }
 
-fn in_use() -> ApiError {
+pub(super) fn in_use() -> ApiError {
     ApiError::conflict(
         "idempotency_key_in_use",
         "the first request with this Idempotency-Key is still running",

@@ -29,6 +29,7 @@ pub mod error;
 mod error_causes;
 mod fallback;
 mod field_errors;
+mod form_once;
 mod frame;
 mod head;
 mod health;

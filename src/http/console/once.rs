@@ -20,10 +20,7 @@ use axum::response::Response;
 use super::form;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
-use crate::http::{AppState, idempotency};
-
-/// The field, which `once.html` writes.
-const FIELD: &str = "idempotency_key";
+use crate::http::{AppState, form_once, idempotency};
 
 /// The layer around all pages.
 pub(super) async fn once(
@@ -41,7 +38,7 @@ pub(super) async fn once(
     };
     let bytes = form::body_of(&parts, body, &state).await?;
     let fields = form::fields_of(&bytes)?;
-    let key = fields.get(FIELD).map(str::to_owned);
+    let key = fields.get(form_once::FIELD).map(str::to_owned);
     let is_known = fields.check_page(&visitor).is_ok() && visitor.may_act();
     let request = Request::from_parts(parts, Body::from(bytes.clone()));
     let Some(key) = key.filter(|_| is_known) else {
@@ -54,5 +51,5 @@ pub(super) async fn once(
         request.uri().path().as_bytes(),
         &bytes,
     ]);
-    Ok(idempotency::answer_form(state, id, request, next).await?)
+    Ok(form_once::answer_form(state, id, request, next).await?)
 }

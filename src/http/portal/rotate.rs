@@ -16,7 +16,7 @@ use super::page::{Holder, auth_json};
 use super::place::VERSION;
 use super::refusal::Refusal;
 use crate::http::input::{pairs_of, read_body};
-use crate::http::{ApiError, AppState, idempotency};
+use crate::http::{ApiError, AppState, form_once, idempotency};
 use crate::pipeline::order::Order;
 use crate::pipeline::tokens::{self, TokenError};
 use crate::store::Actor;
@@ -31,9 +31,6 @@ const LARGEST: usize = 1024;
 pub(super) fn router() -> Router<AppState> {
     Router::new().route("/{link}/tokens/{token}/rotate", post(rotate))
 }
-
-/// The field with the key of the form.
-const KEY: &str = "idempotency_key";
 
 /// The layer around it: a form that is sent twice rotates once, as in the console. There is no script that
 /// would send it once, and a second rotation ends the text that the customer's machines have.
@@ -50,7 +47,9 @@ pub(super) async fn once(
     }
     let bytes = read(&parts, body, &state).await?;
     let fields = pairs_of(&String::from_utf8_lossy(&bytes));
-    let key = fields.into_iter().find(|(name, _)| name == KEY);
+    let key = fields
+        .into_iter()
+        .find(|(name, _)| name == form_once::FIELD);
     let request = Request::from_parts(parts, Body::from(bytes.clone()));
     let Some((_, key)) = key else {
         return Ok(next.run(request).await);
@@ -58,7 +57,7 @@ pub(super) async fn once(
     // The path has the link, which nobody else has.
     let path = request.uri().path().as_bytes();
     let id = idempotency::digest(&[b"portal", key.as_bytes(), path, &bytes]);
-    Ok(idempotency::answer_form(state, id, request, next).await?)
+    Ok(form_once::answer_form(state, id, request, next).await?)
 }
 
 async fn read(parts: &Parts, body: Body, state: &AppState) -> Result<Bytes, ApiError> {
