@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::visit::{Visit, buys};
+use super::visit::{Visit, buys, pages_of};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{ADMIN_TOKEN, TestServer};
 
@@ -134,24 +134,7 @@ async fn a_viewer_sees_no_act_and_cannot_act(engine: Engine) {
     let server = TestServer::start(engine).await;
     let id = buys(&server, "cus_1", "ann@example.com").await;
     let viewer = Visit::with_role(&server, "viewer").await;
-    let paths = [
-        format!("/console/customers/{id}"),
-        "/console/overview".to_owned(),
-        "/console/customers".to_owned(),
-        "/console/events".to_owned(),
-        "/console/events/evt_began_cus_1".to_owned(),
-        "/console/flags".to_owned(),
-        "/console/policy".to_owned(),
-        "/console/plans".to_owned(),
-        "/console/packages".to_owned(),
-        "/console/endpoints".to_owned(),
-        "/console/hooks".to_owned(),
-        "/console/reconciles".to_owned(),
-        "/console/audit".to_owned(),
-        "/console/admins".to_owned(),
-        "/console/apps".to_owned(),
-        "/console/replays".to_owned(),
-    ];
+    let paths = pages_of(&id);
     for path in &paths {
         let page = viewer.page(path).await;
         let forms = page.matches("method=\"post\"").count();

@@ -187,3 +187,27 @@ pub(super) async fn buys_at(
     let event = server.deliver(STRIPE.name, &began).await;
     event["customer_id"].as_str().unwrap().to_owned()
 }
+
+/// Every page that a viewer may look at, of a shop with one customer.
+pub(super) fn pages_of(customer: &str) -> Vec<String> {
+    let names = [
+        "overview",
+        "customers",
+        "events",
+        "events/evt_began_cus_1",
+        "replays",
+        "flags",
+        "policy",
+        "plans",
+        "packages",
+        "endpoints",
+        "hooks",
+        "reconciles",
+        "audit",
+        "admins",
+        "apps",
+    ];
+    let pages = names.map(|name| format!("/console/{name}"));
+    let own = format!("/console/customers/{customer}");
+    [own].into_iter().chain(pages).collect()
+}

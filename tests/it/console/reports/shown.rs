@@ -4,7 +4,7 @@
 use serde_json::json;
 use tollgate::provider::STRIPE;
 
-use crate::console::visit::{Visit, buys, buys_at};
+use crate::console::visit::{Visit, buys, buys_at, pages_of};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{TestServer, seconds_from_now, stripe_event};
 
@@ -59,23 +59,7 @@ async fn a_pause_is_said_on_every_page(engine: Engine) {
     let server = TestServer::start(engine).await;
     let ann = buys(&server, "cus_1", "ann@example.com").await;
     let viewer = Visit::with_role(&server, "viewer").await;
-    let pages = [
-        format!("/console/customers/{ann}"),
-        "/console/customers".to_owned(),
-        "/console/events".to_owned(),
-        "/console/events/evt_began_cus_1".to_owned(),
-        "/console/flags".to_owned(),
-        "/console/policy".to_owned(),
-        "/console/plans".to_owned(),
-        "/console/packages".to_owned(),
-        "/console/endpoints".to_owned(),
-        "/console/hooks".to_owned(),
-        "/console/reconciles".to_owned(),
-        "/console/replays".to_owned(),
-        "/console/audit".to_owned(),
-        "/console/admins".to_owned(),
-        "/console/overview".to_owned(),
-    ];
+    let pages = pages_of(&ann);
     let said = async || {
         let mut said = Vec::new();
         for path in &pages {
