@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("pause", &[]),
     ("retry_after", &[]),
+    ("host_and_port", &[]),
     ("tls", &[]),
     ("provider", &["domain"]),
     // What asks a provider meets a network.
@@ -22,11 +23,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         "provider/api",
         &["causes", "domain", "pause", "retry_after"],
     ),
-    ("store", &["domain"]),
+    ("store", &["domain", "host_and_port"]),
     ("metrics", &["domain"]),
     ("vault", &["causes", "domain", "random"]),
     ("composer", &["causes", "domain", "tls"]),
-    ("queue", &["causes", "domain", "outage"]),
+    ("queue", &["causes", "domain", "host_and_port", "outage"]),
     ("queue/embedded.rs", &["domain", "store", "clock"]),
     (
         "pipeline",
