@@ -7,8 +7,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::domain::event::EventKey;
-use crate::provider::{self, Named};
+use crate::domain::event::{BodyDigest, EventKey};
+use crate::provider::{self, Named, ReadError, Reading};
 use crate::queue::Message;
 
 /// A message with what its payload names, which is looked for once.
@@ -49,6 +49,28 @@ pub fn incoming<'a>(messages: &[&'a Message], named: &'a [Named]) -> Vec<Incomin
     pairs
         .map(|(message, named)| Incoming { message, named })
         .collect()
+}
+
+/// A message whose payload was read.
+pub(super) struct Read<'a> {
+    pub(super) incoming: Incoming<'a>,
+    pub(super) digest: BodyDigest,
+    pub(super) reading: Result<Reading, ReadError>,
+}
+
+/// Reads the payloads of messages: before their transaction begins, which others may wait for. That
+/// of a duplicate is read for nothing; duplicates are rare.
+pub(super) fn read_all<'a>(messages: &[Incoming<'a>]) -> Vec<Read<'a>> {
+    let read = messages.iter().map(|&incoming| {
+        let (headers, body) = (incoming.message.headers(), &incoming.message.body);
+        let (provider, event_type) = (headers.provider, &headers.event_type);
+        Read {
+            incoming,
+            digest: provider::digest(provider, body),
+            reading: provider::read(provider, event_type, body.as_bytes(), headers.mode),
+        }
+    });
+    read.collect()
 }
 
 /// Returns the shard of a message, below `shards`: by its app and its billing account; by what else

@@ -1,9 +1,9 @@
 //! Processes messages: reads facts from them and applies those, in one transaction for a batch.
 //!
-//! The ledger says which events are new (`admission.rs`). Their payloads are read
-//! into facts, everything that these can touch is loaded, the facts are applied in memory one event
-//! after the other, and every change is written together with the outcome of every event
-//! (`batch.rs`). The number of statements does not depend on the number of messages.
+//! Payloads are read into facts before the transaction begins, so that nobody waits for that. Then the
+//! ledger says which events are new (`admission.rs`), everything that their facts can touch is loaded, the
+//! facts are applied in memory one event after the other, and every change is written together with the
+//! outcome of every event (`batch.rs`). The number of statements does not depend on the number of messages.
 //! Because facts commute, the grouping of messages into batches makes no difference.
 //!
 //! The disposition of each message is decided here, where its failure is seen; the worker only
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::admission::{Admission, Admissions};
 use super::batch::{BatchResult, OtherBody, Task};
-use super::incoming::{Incoming, incoming, named_by};
+use super::incoming::{Incoming, Read, incoming, named_by, read_all};
 use super::outcome_line;
 use super::owed_licenses;
 use super::pauses;
@@ -24,7 +24,7 @@ use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
 use crate::domain::id::AppSlug;
 use crate::domain::refetch::pause_after;
 use crate::domain::time::Timestamp;
-use crate::provider::{self, Named, ReadError, Reading};
+use crate::provider::{Named, ReadError, Reading};
 use crate::queue::Message;
 use crate::random::RandomError;
 use crate::store::{AppTerms, LockMode, Store, StoreError, Tx, WaitingRefetch};
@@ -159,9 +159,9 @@ async fn process_in(
     question: Option<&WaitingRefetch>,
 ) -> Result<Vec<Disposition>, ProcessError> {
     let began = Instant::now();
+    let read = read_all(messages);
     let mut tx = store.begin().await?;
-    let (dispositions, mut result) =
-        process_batch(&mut tx, messages, now, mode, Paused::Wait).await?;
+    let (dispositions, mut result) = process_batch(&mut tx, read, now, mode, Paused::Wait).await?;
     let walks = result.write(&mut tx).await?;
     let pairs = messages.iter().zip(&dispositions);
     let waiting = pairs.filter(|(_, disposition)| matches!(disposition, Disposition::Paused));
@@ -187,12 +187,12 @@ async fn process_in(
 /// Processes messages in a transaction, except for writing the result of the batch.
 pub(super) async fn process_batch(
     tx: &mut Tx,
-    messages: &[Incoming<'_>],
+    messages: Vec<Read<'_>>,
     now: Timestamp,
     mode: LockMode,
     paused: Paused,
 ) -> Result<(Vec<Disposition>, BatchResult), ProcessError> {
-    let keys: Vec<EventKey> = messages.iter().map(Incoming::key).collect();
+    let keys: Vec<EventKey> = messages.iter().map(|it| it.incoming.key()).collect();
     let wanted: BTreeSet<&AppSlug> = keys.iter().map(|key| &key.app).collect();
     tx.lock_apps(wanted.iter().copied(), mode).await?;
     tx.lock_events(&keys).await?;
@@ -201,7 +201,7 @@ pub(super) async fn process_batch(
 
     let mut dispositions = vec![Disposition::AppGone; messages.len()];
     let mut by_app: BTreeMap<&AppSlug, Vec<Task<'_>>> = BTreeMap::new();
-    for (index, (&Incoming { message, named }, key)) in messages.iter().zip(&keys).enumerate() {
+    for (index, (message, key)) in messages.into_iter().zip(&keys).enumerate() {
         match apps.get(&key.app) {
             None => continue,
             Some(terms) if terms.paused && paused == Paused::Wait => {
@@ -210,9 +210,14 @@ pub(super) async fn process_batch(
             }
             Some(_) => {}
         }
+        let Read {
+            incoming: Incoming { message, named },
+            digest,
+            reading,
+        } = message;
         let came_by_wrong_mode = admissions.came_by_wrong_mode(key, message.headers());
-        let digest = provider::digest(key.provider, &message.body);
-        let reading = match admit(&mut admissions, index, key, message, &digest) {
+        let admitted = admit(&mut admissions, index, key, message, &digest, reading);
+        let reading = match admitted {
             Ok(reading) => reading,
             Err(disposition) => {
                 dispositions[index] = disposition;
@@ -261,13 +266,14 @@ pub(super) async fn process_batch(
     Ok((dispositions, result))
 }
 
-/// Reads the payload of a message that is to be processed; returns the disposition of any other.
+/// Returns what a message says that is to be processed; the disposition of any other.
 fn admit(
     admissions: &mut Admissions,
     index: usize,
     key: &EventKey,
     message: &Message,
     digest: &BodyDigest,
+    reading: Result<Reading, ReadError>,
 ) -> Result<Reading, Disposition> {
     let headers = message.headers();
     match admissions.admit(index, key, headers, digest) {
@@ -275,12 +281,7 @@ fn admit(
         Admission::Redelivered => return Err(Disposition::Redelivered),
         Admission::Process => {}
     }
-    match provider::read(
-        key.provider,
-        &headers.event_type,
-        message.body.as_bytes(),
-        headers.mode,
-    ) {
+    match reading {
         Ok(reading) => {
             admissions.note_mode(key, headers.mode, &reading);
             Ok(reading)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::incoming::{Incoming, named_by};
+use super::incoming::{Incoming, named_by, read_all};
 use super::order::Order;
 use super::process::{Disposition, Paused, ProcessError, process_batch};
 use super::spool;
@@ -123,10 +123,11 @@ pub async fn preview_one(
         message: &message,
         named: &named,
     };
+    let read = read_all(&[incoming]);
     let mut tx = store.begin().await?;
     let mode = LockMode::Exclusive;
     let (mut dispositions, mut result) =
-        process_batch(&mut tx, &[incoming], now, mode, Paused::Process).await?;
+        process_batch(&mut tx, read, now, mode, Paused::Process).await?;
     drop(tx);
     let (outcome, error) = match dispositions.pop() {
         Some(Disposition::Done(outcome)) => (outcome, None),

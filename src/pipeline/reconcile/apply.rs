@@ -12,7 +12,7 @@ use crate::domain::id::{AppSlug, ObjectKey};
 use crate::domain::mode::Mode;
 use crate::domain::reconcile::Tally;
 use crate::domain::time::Timestamp;
-use crate::pipeline::incoming::{incoming, named_by};
+use crate::pipeline::incoming::{incoming, named_by, read_all};
 use crate::pipeline::note;
 use crate::pipeline::observation::message;
 use crate::pipeline::policy;
@@ -249,11 +249,11 @@ async fn try_apply(
     now: Timestamp,
     mode: LockMode,
 ) -> Result<(Tx, Applied), ReconcileError> {
-    let mut tx = store.begin().await?;
     let named: Vec<Named> = messages.iter().map(|it| named_by(it)).collect();
-    let batch = incoming(messages, &named);
+    let read = read_all(&incoming(messages, &named));
+    let mut tx = store.begin().await?;
     // A page that was read before its app was paused is the last: the next step waits.
-    let processed = process_batch(&mut tx, &batch, now, mode, Paused::Process);
+    let processed = process_batch(&mut tx, read, now, mode, Paused::Process);
     let (dispositions, mut result) = processed.await?;
     // A webhook that came in the meantime is no delivery of ours.
     result.duplicates.clear();
