@@ -167,7 +167,7 @@ fn destination(url: &Url, private: bool) -> Result<(), SendError> {
 }
 
 fn may_be_reached(address: IpAddr, private: bool) -> bool {
-    is_public(address) || (private && !is_of_the_link(address))
+    !is_of_the_link(address) && (private || is_public(address))
 }
 
 fn cause(error: &reqwest::Error) -> SendError {
