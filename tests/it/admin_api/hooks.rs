@@ -104,7 +104,7 @@ impl Rig {
         let sender = HookSender::new(private).unwrap();
         let deliveries = Deliveries::new(sender, Vault::new(&[7; 32]), Span::days(5));
         deliveries
-            .deliver_due(&self.store, self.now())
+            .deliver_due(&self.store, self.clock())
             .await
             .unwrap()
     }
