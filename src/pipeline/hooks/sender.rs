@@ -109,9 +109,10 @@ impl HookSender {
         let parsed = Url::parse(url).map_err(|_| "must be an address of the web".to_owned())?;
         match destination(&parsed, self.private) {
             Ok(()) => Ok(()),
-            Err(SendError::Refused) if self.private => {
-                Err("must not lead to a link-local address".to_owned())
-            }
+            Err(SendError::Refused) if self.private => Err(
+                "must not lead to a link-local address, or to where clouds keep credentials"
+                    .to_owned(),
+            ),
             Err(SendError::Refused) => Err(
                 "must not lead to a private address unless TOLLGATE_HOOKS_PRIVATE is `on`"
                     .to_owned(),
@@ -284,6 +285,16 @@ mod tests {
             (
                 "http://[::ffff:169.254.169.254]/",
                 Err(SendError::Url),
+                Err(SendError::Refused),
+            ),
+            (
+                "https://[64:ff9b::a9fe:a9fe]/",
+                Err(SendError::Refused),
+                Err(SendError::Refused),
+            ),
+            (
+                "https://168.63.129.16/",
+                Err(SendError::Refused),
                 Err(SendError::Refused),
             ),
             ("https://[::1]/", Err(SendError::Refused), Ok(())),
