@@ -197,7 +197,7 @@ impl Deliveries {
         let signature = sign(secrets, id, seconds, &body);
         if signature.is_empty() {
             // Unsigned, nobody could tell it from a forgery.
-            return Err(SendError::Failed);
+            return Err(SendError::NoSecret);
         }
         let outgoing = Outgoing {
             url: &hook.url,

@@ -69,6 +69,8 @@ pub(super) enum SendError {
     Tls,
     #[error("connection_failed")]
     Failed,
+    #[error("secret_unreadable")]
+    NoSecret,
 }
 
 /// No address of a name may be reached.
