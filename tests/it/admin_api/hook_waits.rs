@@ -122,7 +122,7 @@ async fn what_cannot_be_signed_is_not_sent_and_waits_for_the_right_key(engine: E
     let path = format!("{HOOKS}/{}/deliveries", id_of(&hook));
     let last = rig.get(&path).await.expect(200)["data"][0].clone();
     assert_eq!(last["error"], "secret_unreadable", "{last}");
-    rig.pass(5);
+    rig.pass(NEXT);
     assert_eq!(rig.delivers().await.delivered, 1);
 }
 
