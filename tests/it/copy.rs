@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::provider::STRIPE;
 
-use crate::support::postgres::{SHARED, unused_database};
+use crate::support::postgres::{SHARED, empty_database, unused_database};
 use crate::support::program::{err, out, tollgate};
 use crate::support::serving::{Serving, quiet_port};
 use crate::support::spec::{header_name, sign};
@@ -388,7 +388,7 @@ async fn a_table_that_the_target_does_not_take_is_named() {
 async fn a_target_of_another_version_is_named_and_a_comparison_makes_no_tables() {
     let dir = tempfile::tempdir().unwrap();
     let source = with_messages(dir.path(), 1).await;
-    let to = unused_database().await;
+    let to = empty_database().await;
     let compared = copy(&source, &to, &["--compare-only"]).await;
     assert_eq!(compared.status.code(), Some(1));
     let said = err(&compared);
