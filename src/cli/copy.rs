@@ -50,13 +50,15 @@ pub(super) async fn run(args: &CopyArgs) -> Result<ExitCode, CliError> {
     let mut stop = StopSignals::listen()?;
     let progress = Progress::new();
     let copied = async {
-        let mut copy = StoreCopy::open(&path, &to).await?;
-        let place = format!("sqlite://{}", path.display());
-        let compared = if args.compare_only {
-            copy.compare(|step| progress.at(step)).await?
+        let (mut copy, compared);
+        if args.compare_only {
+            copy = StoreCopy::open_made(&path, &to).await?;
+            compared = copy.compare(|step| progress.at(step)).await?;
         } else {
-            copy.run(&place, |step| progress.at(step)).await?
-        };
+            copy = StoreCopy::open(&path, &to).await?;
+            let place = format!("sqlite://{}", path.display());
+            compared = copy.run(&place, |step| progress.at(step)).await?;
+        }
         Ok::<_, CliError>((compared, copy.waiting_messages().await?))
     };
     let (compared, waiting) = tokio::select! {

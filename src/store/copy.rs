@@ -138,13 +138,30 @@ pub struct StoreCopy {
 }
 
 impl StoreCopy {
-    /// Opens the embedded store, so that nobody else can use it, and a database.
+    /// Opens the embedded store, so that nobody else can use it, and a database, which gets the tables of
+    /// this version.
     ///
     /// # Errors
-    /// [`CopyError::SourceInUse`], [`CopyError::TargetInUse`], and when one of both does not answer or
-    /// is not of this version.
+    /// [`CopyError::SourceInUse`], [`CopyError::TargetInUse`], when one of both does not answer, when the
+    /// source is not of this version, and when the target is of a newer one.
     pub async fn open(from: &Path, to: &SecretString) -> Result<Self, CopyError> {
-        let mut source = CopySource::open(from).await.map_err(|error| {
+        let (source, mut target) = Self::both(from, to).await?;
+        target.migrate().await.map_err(CopyError::Target)?;
+        Self::of(source, target).await
+    }
+
+    /// Opens the embedded store and the copy that was made of it, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when the target is of an older version too.
+    pub async fn open_made(from: &Path, to: &SecretString) -> Result<Self, CopyError> {
+        let (source, mut target) = Self::both(from, to).await?;
+        target.check_schema().await.map_err(CopyError::Target)?;
+        Self::of(source, target).await
+    }
+
+    async fn both(from: &Path, to: &SecretString) -> Result<(CopySource, CopyTarget), CopyError> {
+        let source = CopySource::open(from).await.map_err(|error| {
             if error.trouble() == Some(super::Trouble::Locked) {
                 CopyError::SourceInUse
             } else {
@@ -155,7 +172,10 @@ impl StoreCopy {
         if !target.lock().await.map_err(CopyError::Target)? {
             return Err(CopyError::TargetInUse);
         }
-        target.migrate().await.map_err(CopyError::Target)?;
+        Ok((source, target))
+    }
+
+    async fn of(mut source: CopySource, mut target: CopyTarget) -> Result<Self, CopyError> {
         let mut tables = Vec::new();
         for name in source.tables().await.map_err(CopyError::Source)? {
             let (all, key) = source.columns(&name).await.map_err(CopyError::Source)?;

@@ -257,6 +257,20 @@ impl Tx {
         Ok(self.execute(sql, binds![id, reason, now]).await? > 0)
     }
 
+    /// Counts the hooks of all apps that were disabled because of how their deliveries went.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn hook_count_lost(&mut self) -> Result<u64, StoreError> {
+        let sql = r"
+            SELECT COUNT(*) AS n
+            FROM hooks
+            WHERE status = 'disabled' AND reason <> 'admin'
+        ";
+        let count: Option<u64> = self.fetch_value("hooks", sql, binds![]).await?;
+        Ok(count.unwrap_or_default())
+    }
+
     /// Adds a secret to a hook.
     pub(crate) async fn hook_secret_add(
         &mut self,

@@ -67,10 +67,8 @@ impl Worker {
         let due = deliveries.due(&self.store, self.clock.now()).await?;
         for hook in due.into_iter().take(AT_ONCE - rounds.len()) {
             let (worker, deliveries) = (self.clone(), deliveries.clone());
-            rounds.spawn(async move {
-                let now = worker.clock.now();
-                deliveries.round(&worker.store, hook, now).await
-            });
+            rounds
+                .spawn(async move { deliveries.round(&worker.store, hook, &*worker.clock).await });
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The move from the embedded store to PostgreSQL, with the program as a user runs it.
 
-use std::collections::BTreeMap;
+mod spoiled;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -12,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::provider::STRIPE;
 
-use crate::support::postgres::{SHARED, unused_database};
+use crate::support::postgres::{SHARED, empty_database, unused_database};
 use crate::support::program::{err, out, tollgate};
 use crate::support::serving::{Serving, quiet_port};
 use crate::support::spec::{header_name, sign};
@@ -109,16 +111,26 @@ async fn spoil_copies(source: &Path, to: &SecretString) {
         let name = format!("spoiled_{table}_{}", std::process::id());
         let to = crate::support::postgres::SHARED.create(&name, copied).await;
         on_target(&to, sql).await;
-        let compared = copy(source, &to, &["--compare-only"]).await;
-        assert_eq!(compared.status.code(), Some(2), "{}", out(&compared));
-        let differs = out(&compared);
-        let differs: Vec<&str> = differs
-            .lines()
-            .filter(|line| line.contains("DIFFERS"))
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
-        assert_eq!(differs, [table]);
+        assert_eq!(
+            differing(source, &to).await,
+            BTreeSet::from([table.to_owned()])
+        );
     }
+    let name = format!("spoiled_all_{}", std::process::id());
+    let to = crate::support::postgres::SHARED.create(&name, copied).await;
+    let spoiled = spoiled::spoil_each_table(&to).await;
+    assert!(spoiled.len() > 15, "{spoiled:?}");
+    assert_eq!(differing(source, &to).await, spoiled);
+}
+
+/// The tables in which a comparison finds the two sides to differ.
+async fn differing(source: &Path, to: &SecretString) -> BTreeSet<String> {
+    let compared = copy(source, to, &["--compare-only"]).await;
+    assert_eq!(compared.status.code(), Some(2), "{}", out(&compared));
+    let said = out(&compared);
+    let differs = said.lines().filter(|line| line.contains("DIFFERS"));
+    let names = differs.filter_map(|line| line.split_whitespace().next());
+    names.map(str::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,9 +245,13 @@ async fn with_messages(dir: &Path, count: i64) -> PathBuf {
 }
 
 async fn copied_messages(to: &SecretString) -> i64 {
+    number(to, "SELECT count(*) FROM messages").await
+}
+
+async fn number(to: &SecretString, sql: &'static str) -> i64 {
     let mut connection = PgConnection::connect(to.expose_secret()).await.unwrap();
-    let count = sqlx::query_scalar("SELECT count(*) FROM messages");
-    count.fetch_one(&mut connection).await.unwrap()
+    let number = sqlx::query_scalar(sql);
+    number.fetch_one(&mut connection).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -366,6 +382,35 @@ async fn a_table_that_the_target_does_not_take_is_named() {
         said.contains("the target does not take the table `retired_token_hashes`"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn a_target_of_another_version_is_named_and_a_comparison_makes_no_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = with_messages(dir.path(), 1).await;
+    let to = empty_database().await;
+    let compared = copy(&source, &to, &["--compare-only"]).await;
+    assert_eq!(compared.status.code(), Some(1));
+    let said = err(&compared);
+    assert!(said.contains("schema is not of this version"), "{said}");
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(number(&to, tables).await, 0);
+
+    let done = copy(&source, &to, &[]).await;
+    assert!(done.status.success(), "{}", err(&done));
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (1000, 'next', true, '', 0)";
+    on_target(&to, newer).await;
+    for further in [&[][..], &["--compare-only"]] {
+        let refused = copy(&source, &to, further).await;
+        assert_eq!(refused.status.code(), Some(1));
+        let said = err(&refused);
+        assert!(
+            said.contains("made by a newer tollgate: schema 1000"),
+            "{said}"
+        );
+    }
 }
 
 async fn on_source(source: &Path, sql: &str) {

@@ -296,6 +296,7 @@ async fn a_quiet_server_shows_what_it_is_and_what_waits(engine: Engine) {
         "tollgate_changes_oldest_unpublished_age_seconds",
         "tollgate_hook_deliveries_waiting",
         "tollgate_hook_deliveries_oldest_age_seconds",
+        "tollgate_hooks_disabled",
         "tollgate_acknowledged_without_outcome",
         "tollgate_acknowledged_without_outcome_age_seconds",
     ] {

@@ -367,10 +367,8 @@ async fn tell(store: &Store) {
     let told = told.await.unwrap().customer.id;
     announce(&store, &Taking, "one", now()).await.unwrap();
     let deliveries = Deliveries::new(HookSender::new(true).unwrap(), vault, "5d".parse().unwrap());
-    assert_eq!(
-        deliveries.deliver_due(&store, now()).await.unwrap().failed,
-        1
-    );
+    let delivered = deliveries.deliver_due(&store, &SetClock::at(NOW)).await;
+    assert_eq!(delivered.unwrap().failed, 1);
     let (id, page) = (made.hook.id.as_str(), Window::Page { number: 1, size: 9 });
     let listed = hooks::deliveries(&store, &app, id, &DeliveryFilter::default(), &page).await;
     let listed = listed.unwrap();

@@ -58,7 +58,8 @@ struct DeliveryView {
     /// Why the last try failed: `refused` by its status, `redirected`, `timed_out`,
     /// `name_unknown` (DNS), `certificate_expired`, `certificate_untrusted` (its issuer is not known, or not
     /// sent along), `certificate_of_another_name`, `tls_failed` (something else, or there is no TLS),
-    /// `connection_failed`, `address_refused` for a private address, `url_invalid`.
+    /// `connection_failed`, `address_refused` for a private address, `url_invalid`, `secret_unreadable`
+    /// if the secrets do not open with the server's key, so that nothing was sent.
     error: Option<String>,
 }
 

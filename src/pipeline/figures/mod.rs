@@ -68,6 +68,7 @@ struct InStore {
     paused: Vec<PausedApp>,
     changes: ChangeBacklog,
     deliveries: ChangeBacklog,
+    lost_hooks: u64,
 }
 
 impl Figures {
@@ -222,6 +223,7 @@ impl InStore {
             paused: tx.pause_list(None).await?,
             changes: tx.change_backlog().await?,
             deliveries: tx.delivery_backlog().await?,
+            lost_hooks: tx.hook_count_lost().await?,
             ..Self::default()
         };
         if with_queue {
@@ -249,6 +251,7 @@ impl InStore {
             names::CHANGES_AGE.is(seconds_since(self.changes.oldest, now)),
             names::DELIVERIES.counts(self.deliveries.waiting),
             names::DELIVERIES_AGE.is(seconds_since(self.deliveries.oldest, now)),
+            names::HOOKS_LOST.counts(self.lost_hooks),
             names::UNACCOUNTED.counts(unaccounted),
             names::UNACCOUNTED_AGE.is(seconds_since(waiting.oldest, now)),
         ];

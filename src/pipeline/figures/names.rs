@@ -100,6 +100,12 @@ pub(super) const DELIVERIES_AGE: &Figure = &Figure::gauge(
     "Age of the oldest delivery to a hook that waits",
 );
 
+pub(super) const HOOKS_LOST: &Figure = &Figure::gauge(
+    "hooks_disabled",
+    "Hooks of all apps that were disabled because their receivers took nothing, not by an admin, the \
+     same in every process",
+);
+
 pub(super) const UNACCOUNTED: &Figure = &Figure::gauge(
     "acknowledged_without_outcome",
     "Webhooks of all apps that were acknowledged over a minute ago and are not in the ledger, the same \

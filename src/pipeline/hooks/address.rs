@@ -13,22 +13,44 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// True of an address that only neighbours on the link have, or many at once. Clouds keep what a machine may
-/// know of itself there, its credentials too, and no receiver: operators who allow private addresses do
-/// not mean these.
+/// True of an address that only neighbours on the link have, or many at once, in whatever clothes. Clouds
+/// keep what a machine may know of itself there, its credentials too, and no receiver: operators who allow
+/// private addresses do not mean these.
 pub(super) fn is_of_the_link(address: IpAddr) -> bool {
-    /// Where clouds have the same within their own networks: Amazon's by IPv6, Alibaba's.
-    const METADATA: [IpAddr; 2] = [
-        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    /// Where clouds have the same elsewhere: Alibaba's, Azure's (which the registries call public), and by
+    /// IPv6 Amazon's two, Google's, Oracle's and Scaleway's.
+    const METADATA: [IpAddr; 7] = [
         IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+        IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+        IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
     ];
-    let address = address.to_canonical();
+    let address = match address {
+        IpAddr::V6(it) => within(it).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    };
     METADATA.contains(&address)
         || address.is_multicast()
         || match address {
             IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
             IpAddr::V6(address) => address.is_unicast_link_local(),
         }
+}
+
+/// The address of the other family that one of this family stands for: mapped, compatible, by NAT64 (with
+/// the prefix of all, or one of a network's own) or 6to4.
+fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0x2002, high, low, ..] => (high, low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
@@ -55,18 +77,12 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    // An address of the other family in the clothes of this one is judged as what it is: mapped,
-    // compatible, by NAT64 or 6to4.
-    if let Some(inner) = address.to_ipv4_mapped() {
-        return is_public_v4(inner);
-    }
     let segments = address.segments();
-    let inner = match segments {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some((high, low)),
-        _ => None,
-    };
-    if let Some((high, low)) = inner {
-        return is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    // A stand-in is judged as what it stands for, but for those that lead nowhere on the internet.
+    if let ([0x64, 0xff9b, 0, ..] | [0x2002, ..] | [_, _, _, _, _, 0xffff, ..], Some(inner)) =
+        (segments, within(address))
+    {
+        return is_public_v4(inner);
     }
     // Only what has been given out (2000::/3) is public, which leaves out loopback, unspecified,
     // compatible, unique local, link-local, site-local and multicast addresses.
@@ -95,6 +111,17 @@ mod tests {
             "224.0.0.1",
             "ff02::1",
             "255.255.255.255",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b::6464:64c8",
+            "2002:a9fe:a9fe::1",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
         ] {
             assert!(is_of_the_link(link.parse().unwrap()), "{link}");
         }
@@ -105,6 +132,10 @@ mod tests {
             "fd00::1",
             "1.1.1.1",
             "100.64.0.1",
+            "::",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::a00:1",
+            "2002:a00:1::1",
         ] {
             assert!(!is_of_the_link(other.parse().unwrap()), "{other}");
         }
@@ -140,6 +171,7 @@ mod tests {
             "::127.0.0.1",
             "64:ff9b::7f00:1",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::101:101",
             "2002:7f00:1::1",
             "2002:a00:1::1",
             "2001::1",

@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use super::sender::{Answer, HookSender, Outgoing, SendError};
 use super::signature::sign;
 use crate::causes::chain;
+use crate::clock::Clock;
 use crate::domain::announcement::{Announcement, HOOK_DISABLED};
 use crate::domain::hook::{DeliveryState, DisabledBecause, HookBody};
 use crate::domain::span::Span;
@@ -101,18 +102,19 @@ impl Deliveries {
     pub async fn deliver_due(
         &self,
         store: &Store,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Result<Delivered, StoreError> {
         let mut all = Delivered::default();
-        for hook in self.due(store, now).await? {
-            let round = self.round(store, hook, now).await?;
+        for hook in self.due(store, clock.now()).await? {
+            let round = self.round(store, hook, clock).await?;
             all.delivered += round.delivered;
             all.failed += round.failed;
         }
         Ok(all)
     }
 
-    /// Delivers what is due at a hook, unless somebody else does.
+    /// Delivers what is due at a hook, unless somebody else does. Pauses are counted from the answers: one
+    /// counted from the question would be over when a slow receiver is given up, which needs it most.
     ///
     /// # Errors
     /// When the store failed: what was delivered will be delivered again, under the same ids.
@@ -120,8 +122,9 @@ impl Deliveries {
         &self,
         store: &Store,
         hook: Hook,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Result<Delivered, StoreError> {
+        let now = clock.now();
         let mut tx = store.begin().await?;
         let until = now.plus(LEASE);
         if !tx.hook_lease(&hook.id, until, now).await? {
@@ -140,17 +143,18 @@ impl Deliveries {
             .iter()
             .map(|(_, change)| self.send(&hook, &secrets, change, now));
         let answers = join_all(sent).await;
+        let ended = clock.now();
         let tried = due.iter().zip(&answers);
         let tried: Vec<Tried> = tried
-            .map(|((it, _), answer)| judged(it, answer, now))
+            .map(|((it, _), answer)| judged(it, answer, ended))
             .collect();
-        let settled = self.settle(hook, &tried, &answers, now);
+        let settled = self.settle(hook, &tried, &answers, ended);
         let mut tx = store.begin().await?;
         // Before the deliveries, as all who write both.
-        let is_held = tx.hook_give_back(&settled.hook.id, until, now).await?;
-        tx.delivery_settle(&tried, now).await?;
+        let is_held = tx.hook_give_back(&settled.hook.id, until, ended).await?;
+        tx.delivery_settle(&tried, ended).await?;
         if is_held {
-            settled.write(&mut tx, now).await?;
+            settled.write(&mut tx, ended).await?;
         }
         tx.commit().await?;
         Ok(settled.counts)
@@ -193,7 +197,7 @@ impl Deliveries {
         let signature = sign(secrets, id, seconds, &body);
         if signature.is_empty() {
             // Unsigned, nobody could tell it from a forgery.
-            return Err(SendError::Failed);
+            return Err(SendError::NoSecret);
         }
         let outgoing = Outgoing {
             url: &hook.url,

@@ -69,6 +69,8 @@ pub(super) enum SendError {
     Tls,
     #[error("connection_failed")]
     Failed,
+    #[error("secret_unreadable")]
+    NoSecret,
 }
 
 /// No address of a name may be reached.
@@ -109,9 +111,10 @@ impl HookSender {
         let parsed = Url::parse(url).map_err(|_| "must be an address of the web".to_owned())?;
         match destination(&parsed, self.private) {
             Ok(()) => Ok(()),
-            Err(SendError::Refused) if self.private => {
-                Err("must not lead to a link-local address".to_owned())
-            }
+            Err(SendError::Refused) if self.private => Err(
+                "must not lead to a link-local address, or to where clouds keep credentials"
+                    .to_owned(),
+            ),
             Err(SendError::Refused) => Err(
                 "must not lead to a private address unless TOLLGATE_HOOKS_PRIVATE is `on`"
                     .to_owned(),
@@ -167,7 +170,7 @@ fn destination(url: &Url, private: bool) -> Result<(), SendError> {
 }
 
 fn may_be_reached(address: IpAddr, private: bool) -> bool {
-    is_public(address) || (private && !is_of_the_link(address))
+    !is_of_the_link(address) && (private || is_public(address))
 }
 
 fn cause(error: &reqwest::Error) -> SendError {
@@ -284,6 +287,16 @@ mod tests {
             (
                 "http://[::ffff:169.254.169.254]/",
                 Err(SendError::Url),
+                Err(SendError::Refused),
+            ),
+            (
+                "https://[64:ff9b::a9fe:a9fe]/",
+                Err(SendError::Refused),
+                Err(SendError::Refused),
+            ),
+            (
+                "https://168.63.129.16/",
+                Err(SendError::Refused),
                 Err(SendError::Refused),
             ),
             ("https://[::1]/", Err(SendError::Refused), Ok(())),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::address;
 use super::encoding::refuse_narrow;
-use super::error::{failed, migration_failed};
+use super::error::{failed, is_missing_table, migration_failed};
 use super::pool::away;
 use super::statement::{json_without_nul, without_nul};
 use super::unfinished_copy::{UNFINISHED, is_unfinished};
@@ -47,8 +47,18 @@ impl CopyTarget {
     /// Brings the schema up to date.
     pub(in crate::store) async fn migrate(&mut self) -> Result<(), StoreError> {
         refuse_narrow(&mut self.connection).await?;
-        let migrated = schema::migrator(MIGRATIONS).run(&mut self.connection).await;
-        migrated.map_err(migration_failed)
+        match self.check_schema().await {
+            Err(StoreError::Outdated) => {
+                let migrated = schema::migrator(MIGRATIONS).run(&mut self.connection).await;
+                migrated.map_err(migration_failed)
+            }
+            checked => checked,
+        }
+    }
+
+    /// Refuses a schema that is not of this version.
+    pub(in crate::store) async fn check_schema(&mut self) -> Result<(), StoreError> {
+        schema::check(&mut self.connection, MIGRATIONS, is_missing_table).await
     }
 
     /// Takes the lock of a copy, held as long as the connection. Returns false if another has it.

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tollgate::domain::id::AppSlug;
+use tollgate::pipeline::hooks::Delivered;
 use tollgate::store::{Actor, AuditEntry};
 
 use super::hooks::{HOOKS, Receiver};
@@ -82,6 +83,31 @@ async fn a_hook_that_is_removed_under_way_leaves_nothing(engine: Engine) {
     assert_eq!(round.failed, 1);
     let rows = "SELECT COUNT(*) FROM hook_deliveries";
     assert_eq!(rig.place.count(rows, rows).await, 0);
+}
+
+async fn a_pause_begins_when_the_receiver_has_answered(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let mut receiver = Waiting::start().await;
+    rig.hook(&receiver.url, &["customer.*"]).await;
+    rig.customer(json!({"name": "Ada"})).await;
+    let busy = async {
+        let answer = receiver.arrived.recv().await.unwrap();
+        rig.pass(14);
+        answer
+            .send("503 Service Unavailable\r\nretry-after: 10")
+            .unwrap();
+    };
+    let (round, ()) = tokio::join!(rig.delivers(), busy);
+    assert_eq!(round.failed, 1);
+    rig.pass(9);
+    assert_eq!(rig.delivers().await, Delivered::default(), "too early");
+    rig.pass(1);
+    let takes = async {
+        let answer = receiver.arrived.recv().await.unwrap();
+        answer.send("204 No Content").unwrap();
+    };
+    let (round, ()) = tokio::join!(rig.delivers(), takes);
+    assert_eq!(round.delivered, 1);
 }
 
 /// A worker that slept through the end of its lease, as virtual machines do.
@@ -209,6 +235,7 @@ async fn what_is_under_way_at_the_end_of_a_server_is_written() {
 on_both_stores! {
     what_an_admin_changes_under_way_counts,
     a_hook_that_is_removed_under_way_leaves_nothing,
+    a_pause_begins_when_the_receiver_has_answered,
     who_comes_too_late_undoes_nothing,
     workers_beside_each_other_deliver_once,
     ten_thousand_changes_of_one_transaction_are_told_in_order,

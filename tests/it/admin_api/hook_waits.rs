@@ -1,6 +1,9 @@
 //! What an admin changes while deliveries wait for another try: the secret, what the hook wants, the customer.
 
 use serde_json::json;
+use tollgate::domain::span::Span;
+use tollgate::pipeline::hooks::{Deliveries, HookSender};
+use tollgate::vault::Vault;
 
 use super::hooks::{HOOKS, Receiver, signatures};
 use super::rig::{NOW, ROOT, Rig, id_of, path_of};
@@ -105,7 +108,26 @@ async fn what_waits_of_an_erased_customer_tells_ids_alone(engine: Engine) {
     );
 }
 
+/// As after a move, when the servers were given another key.
+async fn what_cannot_be_signed_is_not_sent_and_waits_for_the_right_key(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let receiver = Receiver::start().await;
+    let hook = rig.hook(&receiver.url, &["customer.*"]).await;
+    rig.customer(json!({"name": "Ada"})).await;
+    let sender = HookSender::new(true).unwrap();
+    let deliveries = Deliveries::new(sender, Vault::new(&[8; 32]), Span::days(5));
+    let tried = deliveries.deliver_due(&rig.store, rig.clock()).await;
+    assert_eq!(tried.unwrap().failed, 1);
+    assert_eq!(receiver.taken().len(), 0);
+    let path = format!("{HOOKS}/{}/deliveries", id_of(&hook));
+    let last = rig.get(&path).await.expect(200)["data"][0].clone();
+    assert_eq!(last["error"], "secret_unreadable", "{last}");
+    rig.pass(NEXT);
+    assert_eq!(rig.delivers().await.delivered, 1);
+}
+
 on_both_stores! {
+    what_cannot_be_signed_is_not_sent_and_waits_for_the_right_key,
     a_try_is_signed_with_the_secrets_of_its_time,
     what_waits_is_what_the_hook_wanted_when_it_happened,
     what_waits_of_an_erased_customer_tells_ids_alone,

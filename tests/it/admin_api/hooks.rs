@@ -104,7 +104,7 @@ impl Rig {
         let sender = HookSender::new(private).unwrap();
         let deliveries = Deliveries::new(sender, Vault::new(&[7; 32]), Span::days(5));
         deliveries
-            .deliver_due(&self.store, self.now())
+            .deliver_due(&self.store, self.clock())
             .await
             .unwrap()
     }
@@ -452,6 +452,12 @@ async fn a_receiver_that_is_gone_disables_its_hook(engine: Engine) {
     rig.post(&test, json!({}))
         .await
         .refused(409, "hook_disabled");
+    // Nothing waits at a hook that is disabled, so its own figure says so, until an admin has looked at it.
+    let lost = async || {
+        let mut tx = rig.store.read().await.unwrap();
+        tx.hook_count_lost().await.unwrap()
+    };
+    assert_eq!(lost().await, 2);
     // Enabled again, it gets what waited, and nothing of what came while it was disabled.
     rig.customer(json!({"name": "Eve"})).await;
     failing.says(204);
@@ -464,11 +470,18 @@ async fn a_receiver_that_is_gone_disables_its_hook(engine: Engine) {
     )
     .await
     .expect(200);
+    assert_eq!(lost().await, 1);
     for _ in 0..3 {
         rig.delivers_all().await;
         rig.pass(24 * 3_600);
     }
     assert!(!failing.taken().is_empty());
+    // Disabled by an admin, it is as somebody wants it.
+    let disabled = Some(json!({"status": "disabled"}));
+    rig.as_admin(super::rig::ROOT, "PATCH", &one, disabled)
+        .await
+        .expect(200);
+    assert_eq!(lost().await, 1);
 }
 
 async fn a_receiver_may_say_when_to_come_again_and_not_where(engine: Engine) {
