@@ -138,6 +138,10 @@ pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), Flag
             working_set.clear_object_flag(key, &open.flag);
             Vec::new()
         }
+        FlagHolder::Hook(_) => {
+            tx.flag_drop(&order.app, &open.holder).await?;
+            Vec::new()
+        }
     };
     tx.working_set_save(&order.app, &working_set, order.now)
         .await?;
@@ -170,6 +174,7 @@ fn lookup_keys_of(holder: &FlagHolder) -> LookupKeys {
             unfetched: BTreeSet::from([key.clone()]),
             ..LookupKeys::default()
         },
+        FlagHolder::Hook(_) => LookupKeys::default(),
     }
 }
 

@@ -160,7 +160,8 @@ const fn is_urgent(kind: FlagKind) -> bool {
         | FlagKind::ItemsIncomplete
         | FlagKind::ApiKeyNeeded
         | FlagKind::ReleasesUnknown
-        | FlagKind::FailedEvents => false,
+        | FlagKind::FailedEvents
+        | FlagKind::HookDisabled => false,
     }
 }
 

@@ -107,6 +107,36 @@ impl Tx {
             WHERE app = $2 AND holder IN (SELECT key FROM {rows} AS old)
         ";
         self.execute(sql, binds![keys(&holders), app]).await?;
+        self.flag_add(app, &flags).await
+    }
+
+    /// Raises a flag that no event decides, and tells operators of it.
+    pub(crate) async fn flag_raise(
+        &mut self,
+        app: &AppSlug,
+        held: HeldFlag,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.flag_tell(app, std::iter::once(&held), now).await?;
+        self.flag_add(app, &[(held, false)]).await
+    }
+
+    /// Takes back what was raised of a holder in that way.
+    pub(crate) async fn flag_drop(
+        &mut self,
+        app: &AppSlug,
+        holder: &FlagHolder,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM flags WHERE app = $1 AND holder = $2";
+        self.execute(sql, binds![app, holder]).await?;
+        Ok(())
+    }
+
+    async fn flag_add(
+        &mut self,
+        app: &AppSlug,
+        flags: &[(HeldFlag, bool)],
+    ) -> Result<(), StoreError> {
         let rows: Rows<NewFlag<'_>> = flags
             .iter()
             .map(|(held, cleared)| NewFlag {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Entitlement;
 use crate::domain::event::Bodies;
-use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::id::{CustomerId, HookId, ObjectKey};
 use crate::domain::id_error::IdError;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -24,7 +24,8 @@ use crate::domain::words::words;
 pub struct Flag {
     /// The kind of problem.
     pub kind: FlagKind,
-    /// The provider's id of its subject: a subscription, price, dispute, refund, account or event.
+    /// The provider's id of its subject: a subscription, price, dispute, refund, account or event; or a
+    /// hook's id.
     pub subject: String,
     /// The provider's time of the deciding fact; `None` for set-up mistakes, which no event
     /// decides. Of an event with another body, the receiver's time of that body.
@@ -89,6 +90,8 @@ pub enum FlagKind {
     SameIdOtherBody,
     /// Events of a customer's accounts failed, so what is shown of it may be out of date.
     FailedEvents,
+    /// A hook was disabled because its receiver took nothing.
+    HookDisabled,
 }
 
 words!(FlagKind, or "a kind of flags" {
@@ -113,6 +116,7 @@ words!(FlagKind, or "a kind of flags" {
     SameEmail = "same_email",
     SameIdOtherBody = "same_id_other_body",
     FailedEvents = "failed_events",
+    HookDisabled = "hook_disabled",
 });
 
 impl FlagKind {
@@ -138,7 +142,18 @@ impl FlagKind {
             | Self::WrongMode
             | Self::AccountDeleted
             | Self::SameEmail
-            | Self::SameIdOtherBody => false,
+            | Self::SameIdOtherBody
+            | Self::HookDisabled => false,
+        }
+    }
+}
+
+impl HeldFlag {
+    /// Makes the flag of a hook that was disabled because of how its deliveries went.
+    pub fn of_hook(hook: &HookId, at: Timestamp) -> Self {
+        Self {
+            flag: Flag::new(FlagKind::HookDisabled, &hook.to_string(), at),
+            holder: FlagHolder::Hook(hook.clone()),
         }
     }
 }
@@ -162,6 +177,8 @@ pub enum FlagHolder {
     Customer(CustomerId),
     /// A provider's object for which no customer was found.
     Object(ObjectKey),
+    /// A hook.
+    Hook(HookId),
 }
 
 impl FlagHolder {
@@ -169,7 +186,7 @@ impl FlagHolder {
     pub const fn customer(&self) -> Option<&CustomerId> {
         match self {
             Self::Customer(id) => Some(id),
-            Self::Object(_) => None,
+            Self::Object(_) | Self::Hook(_) => None,
         }
     }
 }
@@ -179,6 +196,7 @@ impl fmt::Display for FlagHolder {
         match self {
             Self::Customer(id) => id.fmt(f),
             Self::Object(key) => key.fmt(f),
+            Self::Hook(id) => id.fmt(f),
         }
     }
 }
@@ -186,10 +204,9 @@ impl fmt::Display for FlagHolder {
 impl FromStr for FlagHolder {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        match text.parse() {
-            Ok(id) => Ok(Self::Customer(id)),
-            Err(_) => text.parse().map(Self::Object),
-        }
+        let customer = text.parse().map(Self::Customer);
+        let hook = customer.or_else(|_| text.parse().map(Self::Hook));
+        hook.or_else(|_| text.parse().map(Self::Object))
     }
 }
 
@@ -247,8 +264,12 @@ impl FlagId {
     /// Returns the flag's owner; `None` if no flag can have this id.
     pub fn holder(&self) -> Option<FlagHolder> {
         let rest = self.place.splitn(3, ':').nth(2)?;
-        if let Ok(customer) = rest.split(':').next()?.parse() {
+        let first = rest.split(':').next()?;
+        if let Ok(customer) = first.parse() {
             return Some(FlagHolder::Customer(customer));
+        }
+        if let Ok(hook) = first.parse() {
+            return Some(FlagHolder::Hook(hook));
         }
         // The key of an object ends with its id, which is also the end of the place.
         let twice = rest.splitn(5, ':').nth(4)?;
@@ -315,6 +336,7 @@ mod tests {
     }
 
     const CUSTOMER: &str = "cust_0123456789abcdef0123456789abcdef";
+    const HOOK: &str = "hook_0123456789abcdef0123456789abcdef";
 
     #[test]
     fn a_flag_id_survives_a_round_trip_and_other_texts_are_refused() {
@@ -332,6 +354,7 @@ mod tests {
                 Some(20),
             ),
             held(CUSTOMER, FlagKind::UnmappedPrice, "a:b", None),
+            HeldFlag::of_hook(&HOOK.parse().unwrap(), Timestamp::from_nanos(20)),
         ] {
             let id: FlagId = flag.id().to_string().parse().unwrap();
             assert_eq!(id.place(), flag.place());

@@ -75,6 +75,8 @@ impl WorkingSet {
                 };
                 self.flags_of_object(key).map(open).collect()
             }
+            // No fact decides it.
+            FlagHolder::Hook(_) => BTreeSet::new(),
         }
     }
 
@@ -131,6 +133,7 @@ impl WorkingSet {
             | FlagKind::Overdue
             | FlagKind::ReleasesUnknown
             | FlagKind::FailedEvents
+            | FlagKind::HookDisabled
             | FlagKind::SameEmail => {}
             FlagKind::AccountDeleted => {
                 if let Some(it) = self.accounts.get_mut(key) {

@@ -20,7 +20,7 @@ pub(in crate::http) struct FlagView {
     id: String,
     #[schema(schema_with = words::flag_kind)]
     kind: &'static str,
-    /// The provider's id of the object or event that it is about, or a package.
+    /// The provider's id of the object or event that it is about, or a package, or the id of a hook.
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     subject: String,
     /// The provider's time of the fact that decided it; null for mistakes of set-up. Of

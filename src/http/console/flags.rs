@@ -107,6 +107,7 @@ impl Mend {
             (FlagKind::ApiKeyNeeded | FlagKind::ApiKeyExposed | FlagKind::WrongMode, _) => {
                 page("/console/endpoints".to_owned(), "See the endpoints")
             }
+            (FlagKind::HookDisabled, _) => page("/console/hooks".to_owned(), "See the hooks"),
             (FlagKind::FailedEvents, Some(id)) => page(
                 format!("/console/events?outcome=failed&customer={id}"),
                 "See the events",

@@ -157,6 +157,9 @@ pub(super) fn flag(kind: &str) -> &'static str {
         "account_deleted" => "Billing goes on for an account whose customer was deleted here.",
         "same_email" => "Another customer has the same e-mail address.",
         "same_id_other_body" => "An event came again with another body; what came first counts.",
+        "hook_disabled" => {
+            "A hook was disabled because its receiver took nothing: changes are told to it no more."
+        }
         "failed_events" => "Events of this customer failed, so what is shown may be out of date.",
         _ => "Somebody should look at this.",
     }

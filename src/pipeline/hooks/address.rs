@@ -13,7 +13,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// True of an address that only neighbours on the link have, or many at once, in whatever clothes. Clouds
+/// True of an address that only neighbours on the link have, or many at once, in whatever notation. Clouds
 /// keep what a machine may know of itself there, its credentials too, and no receiver: operators who allow
 /// private addresses do not mean these.
 pub(super) fn is_of_the_link(address: IpAddr) -> bool {

@@ -19,6 +19,7 @@ use super::signature::sign;
 use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::announcement::{Announcement, HOOK_DISABLED};
+use crate::domain::customer::flag::HeldFlag;
 use crate::domain::hook::{DeliveryState, DisabledBecause, HookBody};
 use crate::domain::span::Span;
 use crate::domain::time::Timestamp;
@@ -281,7 +282,7 @@ impl Settled {
     }
 }
 
-/// Disables a hook, and tells other hooks and the audit.
+/// Disables a hook, raises a flag, and tells other hooks and the audit.
 async fn disable(
     tx: &mut Tx,
     hook: &Hook,
@@ -317,7 +318,9 @@ async fn disable(
         occurred_at: now,
         data,
     };
-    tx.change_add(vec![told]).await
+    tx.change_add(vec![told]).await?;
+    let flag = HeldFlag::of_hook(&hook.id, now);
+    tx.flag_raise(&hook.app, flag, now).await
 }
 
 /// Decides what becomes of a delivery after a try.

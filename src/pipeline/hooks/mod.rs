@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::order::Order;
 use crate::domain::announcement::{Announcement, TEST};
+use crate::domain::customer::flag::FlagHolder;
 use crate::domain::customer::profile::Given;
 use crate::domain::hook::{DeliveryState, DisabledBecause, HookBody, HookStatus};
 use crate::domain::id::{AppSlug, DeliveryId, HookId, HookSecretId};
@@ -216,6 +217,8 @@ pub async fn change(
     if let Some(status) = wanted.status.filter(|it| *it != hook.status) {
         hook.status = status;
         hook.reason = (status == HookStatus::Disabled).then_some(DisabledBecause::Admin);
+        tx.flag_drop(&order.app, &FlagHolder::Hook(hook.id.clone()))
+            .await?;
     }
     if hook != before {
         hook.updated_at = order.now;
@@ -242,6 +245,8 @@ pub async fn remove(store: &Store, order: &Order, id: &str) -> Result<(), HookEr
     let mut tx = store.begin_in(&order.app).await?;
     let hook = known(&mut tx, &order.app, id).await?;
     tx.hook_delete(&order.app, &hook.id).await?;
+    tx.flag_drop(&order.app, &FlagHolder::Hook(hook.id.clone()))
+        .await?;
     let details = json!({"id": hook.id, "from": described(&hook), "to": null});
     order.audit(&mut tx, None, "hook_delete", details).await?;
     Ok(tx.commit().await?)

@@ -418,16 +418,14 @@ async fn what_is_sent_again_has_the_same_id(engine: Engine) {
 
 async fn a_receiver_that_is_gone_disables_its_hook(engine: Engine) {
     let rig = Rig::start(engine).await;
-    let (gone, failing, watch) = (
-        Receiver::start().await,
-        Receiver::start().await,
-        Receiver::start().await,
-    );
+    let (gone, failing) = (Receiver::start().await, Receiver::start().await);
+    let (watch, inbox) = (Receiver::start().await, Receiver::start().await);
     gone.says(410);
     failing.says(500);
     let first = rig.hook(&gone.url, &["customer.*"]).await;
     let second = rig.hook(&failing.url, &["customer.*"]).await;
     rig.hook(&watch.url, &["hook.disabled"]).await;
+    rig.hook(&inbox.url, &["flag.raised"]).await;
     rig.customer(json!({"name": "Ada"})).await;
     rig.delivers_all().await;
     let shown = async |hook: &Value| {
@@ -458,6 +456,23 @@ async fn a_receiver_that_is_gone_disables_its_hook(engine: Engine) {
         tx.hook_count_lost().await.unwrap()
     };
     assert_eq!(lost().await, 2);
+    // So do flags, of which operators were told.
+    let flagged = async || {
+        let path = "/flags?kind=hook_disabled";
+        let flags = rig.get(path).await.expect(200);
+        flags["data"].as_array().unwrap().clone()
+    };
+    let flags = flagged().await;
+    let subjects: Vec<&Value> = flags.iter().map(|it| &it["subject"]).collect();
+    assert_eq!(subjects, [&second["id"], &first["id"]], "the newest first");
+    assert_eq!(flags[0]["customer_id"], Value::Null);
+    let raised = inbox.taken();
+    let raised = raised.iter().map(|(_, it)| &it["data"]["flag"]["subject"]);
+    assert!(raised.eq([&first["id"], &second["id"]]));
+    // Cleared, one is gone until the hook is disabled again.
+    let flag = format!("/flags/{}", id_of(&flags[1]));
+    rig.delete(&flag).await.expect(204);
+    assert_eq!(flagged().await, flags[..1]);
     // Enabled again, it gets what waited, and nothing of what came while it was disabled.
     rig.customer(json!({"name": "Eve"})).await;
     failing.says(204);
@@ -470,7 +485,7 @@ async fn a_receiver_that_is_gone_disables_its_hook(engine: Engine) {
     )
     .await
     .expect(200);
-    assert_eq!(lost().await, 1);
+    assert_eq!((lost().await, flagged().await.len()), (1, 0));
     for _ in 0..3 {
         rig.delivers_all().await;
         rig.pass(24 * 3_600);
@@ -481,7 +496,7 @@ async fn a_receiver_that_is_gone_disables_its_hook(engine: Engine) {
     rig.as_admin(super::rig::ROOT, "PATCH", &one, disabled)
         .await
         .expect(200);
-    assert_eq!(lost().await, 1);
+    assert_eq!((lost().await, flagged().await.len()), (1, 0));
 }
 
 async fn a_receiver_may_say_when_to_come_again_and_not_where(engine: Engine) {
