@@ -16,6 +16,7 @@ mod bounds;
 mod cli;
 mod cli_json;
 mod cli_lists;
+mod commit;
 mod composer;
 mod concurrency;
 mod config;
