@@ -17,6 +17,7 @@ mod cli;
 mod cli_json;
 mod cli_lists;
 mod commit;
+mod compose_setup;
 mod composer;
 mod concurrency;
 mod config;
