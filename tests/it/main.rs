@@ -14,6 +14,7 @@ mod bad_input;
 mod batches;
 mod bounds;
 mod cli;
+mod cli_help;
 mod cli_json;
 mod cli_lists;
 mod commit;
