@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::app::{AppArgs, refused};
 use super::error::CliError;
+use super::help;
 use super::listing::FormArgs;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
@@ -21,12 +22,14 @@ use crate::store::{Actor, Store};
 #[derive(Debug, Subcommand)]
 pub(super) enum AppCommand {
     /// Lists apps, and whether they are paused.
+    #[command(after_help = help::APP_LIST)]
     List {
         #[command(flatten)]
         form: FormArgs,
     },
     /// Lets nothing of an app be applied until it is resumed. Webhooks are received and wait; due times,
     /// replays and comparisons wait too. What admins do takes effect, and access checks are answered.
+    #[command(after_help = help::APP_PAUSE)]
     Pause {
         #[command(flatten)]
         app: AppArgs,
@@ -35,6 +38,7 @@ pub(super) enum AppCommand {
         reason: Option<String>,
     },
     /// Lets a paused app go on.
+    #[command(after_help = help::APP_RESUME)]
     Resume {
         #[command(flatten)]
         app: AppArgs,

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::CliError;
+use super::help;
 use super::stop::StopSignals;
 use crate::config::Database;
 use crate::output;
@@ -29,10 +30,7 @@ const TELL: u64 = 500_000;
 ///
 /// Exit code: 0 if every table is the same on both sides, 2 if one differs, 1 if the copy failed.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  tollgate copy --from sqlite:///var/lib/tollgate/tollgate.db \\\n    \
-                  --to postgres://tollgate@db.example.com/tollgate"
-)]
+#[command(after_help = help::COPY)]
 pub(super) struct CopyArgs {
     /// The store to copy: `sqlite://PATH`.
     #[arg(long, value_name = "URL")]

@@ -1,9 +1,14 @@
 //! Times of the command line: RFC 3339, or a day alone.
 
+use std::borrow::Cow;
+
 use crate::domain::time::Timestamp;
 
 /// A day as ISO 8601 writes it has as many characters.
 const DAY: usize = "2026-01-31".len();
+
+/// And a time with its minutes.
+const MINUTE: usize = "2026-01-31T09:30".len();
 
 /// A time without a zone means another instant at each desk.
 const WRONG: &str =
@@ -17,7 +22,7 @@ pub(super) fn since(text: &str) -> Result<Timestamp, String> {
     let parsed = if is_day(text) {
         format!("{text}T00:00:00Z").parse()
     } else {
-        text.parse::<Timestamp>()
+        with_seconds(text).parse::<Timestamp>()
     };
     parsed.map_err(|_| WRONG.to_owned())
 }
@@ -30,6 +35,16 @@ pub(super) fn until(text: &str) -> Result<Timestamp, String> {
     let at = since(text)?;
     let day = std::time::Duration::from_hours(24);
     Ok(if is_day(text) { at.plus(day) } else { at })
+}
+
+/// Adds the seconds to a time that ends with its minutes, which ISO 8601 allows and RFC 3339 does not.
+fn with_seconds(text: &str) -> Cow<'_, str> {
+    match text.split_at_checked(MINUTE) {
+        Some((minute, zone)) if zone.starts_with(['Z', 'z', '+', '-']) => {
+            format!("{minute}:00{zone}").into()
+        }
+        _ => text.into(),
+    }
 }
 
 fn is_day(text: &str) -> bool {
@@ -53,11 +68,29 @@ mod tests {
                 "2026-01-31T09:30:00Z",
                 "2026-01-31T09:30:00Z",
             ),
+            (
+                "2026-01-31T09:30Z",
+                "2026-01-31T09:30:00Z",
+                "2026-01-31T09:30:00Z",
+            ),
+            (
+                "2026-01-31T09:30+02:00",
+                "2026-01-31T07:30:00Z",
+                "2026-01-31T07:30:00Z",
+            ),
         ] {
             assert_eq!(since(text).unwrap(), at(from), "{text}");
             assert_eq!(until(text).unwrap(), at(to), "{text}");
         }
-        for wrong in ["yesterday", "2026-02-30", "2026-1-31", "20260131", ""] {
+        for wrong in [
+            "yesterday",
+            "2026-02-30",
+            "2026-1-31",
+            "20260131",
+            "2026-01-31T09:30",
+            "2026-01-31T09:30:00",
+            "",
+        ] {
             assert!(since(wrong).is_err() && until(wrong).is_err(), "{wrong}");
         }
     }

@@ -22,21 +22,21 @@ pub(super) struct FilterArgs {
     #[arg(long)]
     provider: Option<&'static Spec>,
     /// Only events of this type.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = named)]
     event_type: Option<String>,
-    /// Only events of this customer, by whatever names it: cust_…, cus_…, ctm_…, sub_…, an external id, an
-    /// e-mail address, or the id of anything that only its events name.
-    #[arg(long, value_name = "ID")]
+    /// Only events of this customer, by whatever names it: cust_..., cus_..., ctm_..., sub_..., an external id,
+    /// an e-mail address, or the id of anything that only its events name.
+    #[arg(long, value_name = "ID", value_parser = named)]
     customer: Option<String>,
     /// Only events of the customer with this billing account or external id, and of an account that
     /// has no customer yet.
-    #[arg(long, visible_alias = "external-id", value_name = "ID")]
+    #[arg(long, visible_alias = "external-id", value_name = "ID", value_parser = named)]
     account: Option<String>,
-    /// Only events whose payload names this object, such as in_…, ch_…, cs_…, sub_… or txn_….
-    #[arg(long, value_name = "ID")]
+    /// Only events whose payload names this object, such as in_..., ch_..., cs_..., sub_... or txn_....
+    #[arg(long, value_name = "ID", value_parser = named)]
     object: Option<String>,
     /// Only events that failed, or were ignored, for this reason.
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = named)]
     error_code: Option<String>,
     /// Only events received at this time or later, such as 2026-01-31T09:30:00Z; a day alone means its
     /// beginning, in UTC.
@@ -45,6 +45,15 @@ pub(super) struct FilterArgs {
     /// Only events received before this time; a day alone means its end, in UTC.
     #[arg(long, value_name = "TIME", value_parser = until)]
     until: Option<Timestamp>,
+}
+
+/// Refuses a name without a letter: most likely a variable of a script that is not set. Everybody's name
+/// has such a part, so of a store with one customer it would mean that one.
+fn named(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("is empty: give what it names, or leave the option out".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl FilterArgs {

@@ -32,8 +32,10 @@ pub(super) enum EventsCommand {
     #[command(after_help = help::EVENTS_LIST)]
     List(ListArgs),
     /// Groups failed events by reason and type, the largest group first.
+    #[command(after_help = help::EVENTS_FAILURES)]
     Failures(FailuresArgs),
     /// Lists webhooks that were acknowledged and have no outcome, oldest first.
+    #[command(after_help = help::EVENTS_UNACCOUNTED)]
     Unaccounted {
         #[command(flatten)]
         app: AppArgs,
@@ -41,6 +43,7 @@ pub(super) enum EventsCommand {
         form: FormArgs,
     },
     /// Shows one event with its payload.
+    #[command(after_help = help::EVENTS_SHOW)]
     Show {
         #[command(flatten)]
         app: AppArgs,

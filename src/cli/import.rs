@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::app::AppArgs;
 use super::error::CliError;
+use super::help;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::domain::access::token::TokenHash;
@@ -27,6 +28,7 @@ const TELL: u64 = 10_000;
 #[derive(Debug, Subcommand)]
 pub(super) enum ImportCommand {
     /// Takes over customers, the packages that they may have, and the tokens that they use.
+    #[command(after_help = help::IMPORT)]
     Customers(CustomersArgs),
 }
 

@@ -61,15 +61,19 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Demonstrates the main job: real signed webhooks through a real server in a temporary folder.
+    #[command(after_help = help::DEMO)]
     Demo(demo::DemoArgs),
     /// Receives webhooks, processes them, serves the API.
     #[command(after_help = help::SERVE)]
     Serve(serve::ServeArgs),
     /// Updates the store's schema.
+    #[command(after_help = help::MIGRATE)]
     Migrate,
     /// Prints every problem of the settings at once.
+    #[command(after_help = help::CHECK_CONFIG)]
     CheckConfig(check_config::CheckConfigArgs),
     /// Copies the embedded store into a new file, while a server uses it.
+    #[command(after_help = help::BACKUP)]
     Backup(backup::BackupArgs),
     /// Copies the embedded store into an empty PostgreSQL database, and compares the two.
     Copy(copy::CopyArgs),
@@ -77,9 +81,10 @@ enum Command {
     #[command(subcommand, after_help = help::TOKEN)]
     Token(token::TokenCommand),
     /// Encrypts stored webhook secrets anew with the present secret key, while servers run.
+    #[command(after_help = help::ROTATE_KEY)]
     RotateKey(rotate_key::RotateKeyArgs),
     /// Shows and replays events of the ledger.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::EVENTS)]
     Events(events::EventsCommand),
     /// Shows and cancels replays of many events.
     #[command(subcommand, after_help = help::REPLAYS)]
@@ -89,7 +94,7 @@ enum Command {
     #[command(after_help = help::RECONCILE)]
     Reconcile(reconcile::ReconcileArgs),
     /// Takes over what another system knows.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::IMPORT)]
     Import(import::ImportCommand),
     /// Signs a built-in sample event and posts it.
     #[command(after_help = help::TRIGGER)]
@@ -98,13 +103,17 @@ enum Command {
     #[command(subcommand, after_help = help::APP)]
     App(apps::AppCommand),
     /// Prints the description of the API, OpenAPI 3.1.
+    #[command(after_help = help::OPENAPI)]
     Openapi,
     /// Prints what a shell needs to complete commands and their options.
+    #[command(after_help = help::COMPLETIONS)]
     Completions(shell::CompletionsArgs),
     /// Prints the manual page.
+    #[command(after_help = help::MAN)]
     Man(shell::ManArgs),
     /// Posts months of signed traffic, shuffled and duplicated, and compares the store with the
     /// state it should have.
+    #[command(after_help = help::SIMULATE)]
     Simulate(simulate::SimulateArgs),
 }
 

@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use super::app::AppArgs;
 use super::error::CliError;
+use super::help;
 use super::listing::{FormArgs, PageArgs};
 use super::stop::StopSignals;
 use crate::clock::{Clock, SystemClock};
@@ -34,6 +35,7 @@ const NOBODY: u32 = 60;
 #[derive(Debug, Subcommand)]
 pub(super) enum ReplaysCommand {
     /// Lists replays of many events, newest first.
+    #[command(after_help = help::REPLAYS_LIST)]
     List {
         #[command(flatten)]
         app: AppArgs,
@@ -41,6 +43,7 @@ pub(super) enum ReplaysCommand {
         page: PageArgs,
     },
     /// Shows the progress of one.
+    #[command(after_help = help::REPLAYS_SHOW)]
     Show {
         #[command(flatten)]
         app: AppArgs,
@@ -50,6 +53,7 @@ pub(super) enum ReplaysCommand {
         form: FormArgs,
     },
     /// Cancels one: nothing more of it is published.
+    #[command(after_help = help::REPLAYS_CANCEL)]
     Cancel {
         #[command(flatten)]
         app: AppArgs,
@@ -92,7 +96,11 @@ pub(super) async fn run(command: ReplaysCommand, loaded: &Loaded) -> Result<Exit
                 now: SystemClock.now(),
                 reason: None,
             };
-            let (replay, _) = bulk_replay::cancel(&store, &order, &id).await?;
+            let cancelled = bulk_replay::cancel(&store, &order, &id).await;
+            let (replay, _) = cancelled.map_err(|error| match error {
+                ReplayError::ReplayNotFound => no_such(&order.app, &id),
+                error => error.into(),
+            })?;
             output::line(&shown(replay, form));
         }
     }
@@ -166,7 +174,15 @@ fn of_app(app: &AppSlug) -> String {
 
 async fn find(store: &Store, app: &AppSlug, id: &ReplayId) -> Result<BulkReplay, CliError> {
     let found = bulk_replay::find(store, app, id).await?;
-    Ok(found.ok_or(ReplayError::ReplayNotFound)?)
+    found.ok_or_else(|| no_such(app, id))
+}
+
+fn no_such(app: &AppSlug, id: &ReplayId) -> CliError {
+    CliError::Missing {
+        code: "replay_not_found",
+        what: format!("the app `{app}` has no replay `{id}`"),
+        right: format!("`tollgate replays list{}` shows what it has", of_app(app)),
+    }
 }
 
 fn shown(replay: BulkReplay, form: FormArgs) -> String {

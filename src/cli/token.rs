@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::error::CliError;
+use super::help;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::domain::access::token::TokenText;
@@ -21,6 +22,7 @@ use crate::store::{Actor, Store};
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
     /// Makes an admin token and prints it; it cannot be shown again.
+    #[command(after_help = help::TOKEN)]
     Create {
         /// A name for people to recognise it by.
         #[arg(long, value_parser = validate::line)]

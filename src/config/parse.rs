@@ -63,10 +63,12 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, ValueErrors> {
     }))
 }
 
+/// Parses a switch. `on` and `off` are the words of the documentation; what else other programs say for
+/// them can mean nothing else.
 pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
         _ => Err(format!("{} is neither", quoted(text))),
     }
 }

@@ -177,6 +177,11 @@ impl<'a> Reader<'a> {
                 let text = value.to_str().ok_or(ProblemKind::NotUnicode);
                 Some((Origin::Environment, text.map(str::to_owned)))
             }
+            // As an empty variable is none of its setting's values, it is none of its files.
+            (None, Some(path)) if path.is_empty() => {
+                let error = format!("{}_FILE is empty", setting.name);
+                Some((Origin::Environment, Err(ProblemKind::Malformed(error))))
+            }
             (None, Some(path)) => Some(read_secret(Path::new(path))),
         }
     }
@@ -278,10 +283,15 @@ fn read_secret(path: &Path) -> (Origin, Result<String, ProblemKind>) {
     (Origin::SecretFile(path.to_owned()), read_text(path))
 }
 
+/// Reads a text without the mark that some editors put before it, which nobody sees.
 fn read_text(path: &Path) -> Result<String, ProblemKind> {
-    fs::read_to_string(path).map_err(|error| match error.kind() {
+    let read = fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => ProblemKind::NotUnicode,
         _ => ProblemKind::Unreadable(error),
+    });
+    read.map(|text| match text.strip_prefix('\u{feff}') {
+        Some(marked) => marked.to_owned(),
+        None => text,
     })
 }
 
@@ -290,7 +300,8 @@ fn text_of(value: &toml::Value, shape: Shape) -> Result<String, ProblemKind> {
     let wrong = || ProblemKind::Malformed(format!("of type {}", value.type_str()));
     match (value, shape) {
         (toml::Value::String(text), _) => Ok(text.clone()),
-        (toml::Value::Integer(number), Shape::Scalar) => Ok(number.to_string()),
+        (toml::Value::Boolean(on), Shape::Switch) => Ok(on.to_string()),
+        (toml::Value::Integer(number), Shape::Scalar | Shape::Switch) => Ok(number.to_string()),
         (toml::Value::Array(items), Shape::List) => items
             .iter()
             .map(toml::Value::as_str)

@@ -18,6 +18,8 @@ pub(super) struct Setting {
 pub(super) enum Shape {
     /// A whole number.
     Scalar,
+    /// `true` or `false`.
+    Switch,
     /// A list of strings instead of commas.
     List,
     /// A table instead of JSON.
@@ -75,7 +77,7 @@ pub(super) const CORS_ORIGINS: Setting = Setting::plain(
     Shape::List,
     "origins separated by commas, such as https://admin.example.com",
 );
-pub(super) const CONSOLE: Setting = Setting::plain("TOLLGATE_CONSOLE", Shape::Scalar, "on or off");
+pub(super) const CONSOLE: Setting = Setting::plain("TOLLGATE_CONSOLE", Shape::Switch, "on or off");
 pub(super) const PAYLOADS_FOR: Setting = Setting::plain(
     "TOLLGATE_PAYLOADS_FOR",
     Shape::Scalar,
@@ -138,7 +140,7 @@ pub(super) const METADATA_KEY: Setting = Setting::plain(
 );
 pub(super) const CLIENT_REFERENCE_ID: Setting = Setting::plain(
     "TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID",
-    Shape::Scalar,
+    Shape::Switch,
     "`on` or `off`",
 );
 pub(super) const STRIPE_API_KEY: Setting =
@@ -160,14 +162,14 @@ pub(super) const PAYLOAD_RETENTION: Setting = Setting::plain(
     "a length of time of at least 1h, such as 90d, or `forever`",
 );
 pub(super) const PUBLISH_CHANGES: Setting =
-    Setting::plain("TOLLGATE_PUBLISH_CHANGES", Shape::Scalar, "on or off");
+    Setting::plain("TOLLGATE_PUBLISH_CHANGES", Shape::Switch, "on or off");
 pub(super) const CHANGE_RETENTION: Setting = Setting::plain(
     "TOLLGATE_CHANGE_RETENTION",
     Shape::Scalar,
     "a length of time of at least 1h, such as 30d",
 );
 pub(super) const HOOKS_PRIVATE: Setting =
-    Setting::plain("TOLLGATE_HOOKS_PRIVATE", Shape::Scalar, "on or off");
+    Setting::plain("TOLLGATE_HOOKS_PRIVATE", Shape::Switch, "on or off");
 pub(super) const HOOKS_DISABLE_AFTER: Setting = Setting::plain(
     "TOLLGATE_HOOKS_DISABLE_AFTER",
     Shape::Scalar,
@@ -265,6 +267,10 @@ pub(super) fn nearest(variable: &str) -> Option<String> {
         .map(|name| (strsim::osa_distance(name, variable), name));
     // Two letters of one word; of a short name less is left to tell it by.
     let allowed = if variable.len() < 12 { 1 } else { 2 };
+    let in_capitals = variable.to_ascii_uppercase();
+    if is_known(&in_capitals) {
+        return Some(in_capitals);
+    }
     if let Some((_, name)) = measured.min().filter(|(distance, _)| *distance <= allowed) {
         return Some(name.clone());
     }

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::throttle::Throttle;
 use super::{
-    Admin, ApiError, AppState, Endpoints, HttpSettings, Limits, Parts, Reading, Roles, Usage,
-    framed,
+    Address, Admin, ApiError, AppState, Endpoints, HttpSettings, Limits, Parts, Reading, Roles,
+    Usage, framed,
 };
 use crate::clock::Clock;
 use crate::composer::upstream::Upstream;
@@ -119,7 +119,7 @@ impl Rig {
             .route("/question", post(who_reads))
             .route("/owned", get(who_owns));
         Self {
-            router: framed(routes, state, None),
+            router: framed(routes, state, None, Address::Only),
             store,
             _folder: folder,
         }

@@ -61,6 +61,7 @@ mod webhook;
 mod write_timeout;
 mod wrong_tokens;
 
+use axum::handler::Handler;
 use axum::{Extension, Router, middleware};
 use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -72,6 +73,7 @@ pub use auth::{Admin, Reading};
 pub use client_addr::ClientAddr;
 pub use endpoints::Endpoints;
 pub use error::ApiError;
+use fallback::Address;
 pub use input::{ValidJson, ValidPath, ValidQuery};
 pub use limits::Limits;
 pub use server::serve;
@@ -85,14 +87,16 @@ pub fn router(state: AppState) -> Router {
     let cors = cors::layer(&state.settings);
     let routes: Router<AppState> = routes_of(&state).merge(ops).into();
     let routes = routes.merge(portal::router(&state));
-    framed(routes.merge(console::router(&state)), state, cors)
+    let routes = routes.merge(console::router(&state));
+    framed(routes, state, cors, Address::Only)
 }
 
 /// Returns all routes except those of [`ops_router`], for a process with two addresses.
 pub fn service_router(state: AppState) -> Router {
     let cors = cors::layer(&state.settings);
     let routes: Router<AppState> = routes_of(&state).into();
-    framed(routes.merge(portal::router(&state)), state, cors)
+    let routes = routes.merge(portal::router(&state));
+    framed(routes, state, cors, Address::Service)
 }
 
 /// Returns the routes for operators: the health checks and the figures, for which whoever reaches
@@ -100,7 +104,8 @@ pub fn service_router(state: AppState) -> Router {
 pub fn ops_router(state: AppState) -> Router {
     let routes = health::router().merge(metrics::open_router());
     let routes: Router<AppState> = routes.into();
-    framed(routes.merge(console::router(&state)), state, None)
+    let routes = routes.merge(console::router(&state));
+    framed(routes, state, None, Address::Operators)
 }
 
 /// Returns the routes of a process that waits for its database, for all its addresses: 503, but for
@@ -128,10 +133,15 @@ fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     routes.merge(merchant::router(state).into())
 }
 
-fn framed(routes: Router<AppState>, state: AppState, cors: Option<CorsLayer>) -> Router {
+fn framed(
+    routes: Router<AppState>,
+    state: AppState,
+    cors: Option<CorsLayer>,
+    address: Address,
+) -> Router {
     let metrics = state.metrics.requests.clone();
     let served = routes
-        .fallback(fallback::no_such_path)
+        .fallback(fallback::no_such_path.layer(Extension(address)))
         .method_not_allowed_fallback(fallback::no_such_method)
         .with_state(state);
     // Around the answers to unknown methods too: what a browser asks first is one.

@@ -118,12 +118,14 @@ impl WorkerMetrics {
         metrics
     }
 
-    /// Makes the series of a provider, so that the first retry is seen as a change.
+    /// Makes the series of a provider, so that the first retry is seen as a change, and the first refusal
+    /// of a key as one that an alert looks for.
     pub fn expect(&self, provider: &'static str) {
         drop(self.retries.get_or_create(&OfProvider { provider }));
         drop(self.delay.get_or_create(&OfProvider { provider }));
-        let result = "recorded";
-        drop(self.refetches.get_or_create(&Refetch { provider, result }));
+        for result in ["recorded", "api_key_refused"] {
+            drop(self.refetches.get_or_create(&Refetch { provider, result }));
+        }
     }
 
     /// Counts a question to a provider.

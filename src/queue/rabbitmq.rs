@@ -18,6 +18,7 @@ mod flight;
 mod outgoing;
 mod publisher;
 mod reception;
+mod refusal;
 mod session;
 mod settings;
 mod tags;

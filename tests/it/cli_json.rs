@@ -60,13 +60,13 @@ async fn a_failure_is_told_as_json_with_the_code_of_the_api(engine: Engine) {
             &["replays", "show", replay],
             1,
             "replay_not_found",
-            "no such replay",
+            "has no replay",
         ),
         (
             &["replays", "cancel", replay],
             1,
             "replay_not_found",
-            "no such replay",
+            "has no replay",
         ),
         (
             &["events", "list", "--limit", "0"],

@@ -230,7 +230,7 @@ fn every_problem_is_reported_at_once() {
         ("STRIPE_WEBHOOK_SECRET", "whsec_hush,,"),
         ("STRIPE_PRICE_MAPPING", r#"{"price_1": ["Acme/App", 7]}"#),
         ("TOLLGATE_CONNECTED_ACCOUNTS", "acct_1,ACCT_2,cus_3"),
-        ("TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID", "yes"),
+        ("TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID", "sometimes"),
         ("STRIPE_API_KEY_FILE", "/nonexistent/key"),
         ("TOLLGATE_SIGNATURE_TOLERANCE", "0"),
         ("TOLLGATE_LOG", "info,tollgate=loud"),
@@ -271,7 +271,7 @@ fn every_problem_is_reported_at_once() {
     problem: PADDLE_API_KEY: not Unicode text; expected the key as the provider shows it, without spaces
     problem: TOLLGATE_CONNECTED_ACCOUNTS: malformed: "ACCT_2" is not a connected account; expected at most 1000 accounts separated by commas, such as acct_1Q2w3e4R5t6Y7u8I
     problem: TOLLGATE_CONNECTED_ACCOUNTS: malformed: "cus_3" is not a connected account; expected at most 1000 accounts separated by commas, such as acct_1Q2w3e4R5t6Y7u8I
-    problem: TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID: malformed: "yes" is neither; expected `on` or `off`
+    problem: TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID: malformed: "sometimes" is neither; expected `on` or `off`
     problem: TOLLGATE_LOG: malformed: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5; expected a tracing filter such as `info` or `warn,tollgate=debug`
     problem: TOLLGATE_LOG_FORMAT: malformed: "xml" is no log format; expected `text` or `json`
     problem: TOLLGATE_SECRET_KEY: missing: required with PostgreSQL; expected 32 bytes in base64, as `openssl rand -base64 32` prints them
@@ -667,6 +667,15 @@ fn a_secret_comes_from_its_variable_or_its_file_but_not_from_both() {
         matches!(both.problems[..], [ref problem] if matches!(problem.kind, ProblemKind::SetTwice))
     );
 
+    // A mark that Windows' editors put before a text is not part of it.
+    let marked = write(dir.path(), "marked", &format!("\u{feff}{token}\r\n")).unwrap();
+    let marked = marked.display().to_string();
+    let config = load([("ADMIN_TOKEN_FILE", marked.as_str())]).unwrap();
+    assert_eq!(config.config.admin.token.unwrap().expose_secret(), token);
+
+    let told = complaint("ADMIN_TOKEN_FILE", "");
+    assert!(told.contains("ADMIN_TOKEN_FILE is empty"), "{told}");
+
     let empty = write(dir.path(), "empty", "\n").unwrap();
     let not_unicode = dir.path().join("not-unicode");
     fs::write(&not_unicode, b"\xff").unwrap();
@@ -679,6 +688,40 @@ fn a_secret_comes_from_its_variable_or_its_file_but_not_from_both() {
         let told = complaint("STRIPE_WEBHOOK_SECRET_FILE", &path.display().to_string());
         let start = format!("STRIPE_WEBHOOK_SECRET from {}: {reason}", path.display());
         assert!(told.starts_with(&start), "{told}");
+    }
+}
+
+#[test]
+fn a_switch_may_be_said_in_other_words() {
+    let dir = tempfile::tempdir().unwrap();
+    for (text, toml, on) in [
+        ("on", "\"on\"", true),
+        ("TRUE", "true", true),
+        ("Yes", "\"yes\"", true),
+        ("1", "1", true),
+        ("off", "\"off\"", false),
+        ("false", "false", false),
+        ("no", "\"NO\"", false),
+        ("0", "0", false),
+    ] {
+        let config = load([("TOLLGATE_CONSOLE", text)]).unwrap().config;
+        assert_eq!(config.http.console, on, "{text}");
+        let path = write(
+            dir.path(),
+            "c.toml",
+            &format!("tollgate_console = {toml}\n"),
+        )
+        .unwrap();
+        let source = Source {
+            file: Some(path),
+            ..environment([])
+        };
+        let config = Config::load(&source).unwrap().config;
+        assert_eq!(config.http.console, on, "{toml} in the file");
+    }
+    for wrong in ["2", "enabled", "t", "oui"] {
+        let told = complaint("TOLLGATE_CONSOLE", wrong);
+        assert!(told.contains("expected on or off"), "{told}");
     }
 }
 

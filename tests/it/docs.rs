@@ -4,6 +4,7 @@
 mod blocks;
 mod capacity;
 mod codes;
+mod event_types;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};

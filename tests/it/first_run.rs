@@ -121,6 +121,10 @@ async fn the_bare_address_leads_to_the_console_where_there_is_one() {
         let server = of(&[off]).await;
         let answer = curious.get(&server.base).send().await.unwrap();
         assert_eq!(answer.status(), 404, "{off:?}");
+        let console = format!("{}/console", server.base);
+        let told = curious.get(console).send().await.unwrap().text().await;
+        let is_elsewhere = told.unwrap().contains("that of `TOLLGATE_OPS_LISTEN` does");
+        assert_eq!(is_elsewhere, off.0 == "TOLLGATE_OPS_LISTEN", "{off:?}");
         server.stop().await;
     }
 }

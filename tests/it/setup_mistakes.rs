@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::rabbitmq::tls::relay;
 use crate::support::postgres::{Cluster, empty_database};
 use crate::support::program::{Settings, err, said, tollgate, with};
-use crate::support::rabbitmq::{prefix, shared};
+use crate::support::rabbitmq::{prefix, rough, shared};
 use crate::support::serving::{Serving, quiet_port};
 use crate::support::stores::{Engine, Place, on_both_stores};
 use crate::support::{
@@ -283,6 +283,10 @@ async fn settings_without_effect_are_warned_about() {
         ),
         (&[("DATABASE_URI", "x")], "did you mean DATABASE_URL?"),
         (
+            &[("tollgate_listen", "x")],
+            "tollgate_listen: no such setting; did you mean TOLLGATE_LISTEN?",
+        ),
+        (
             &[("TOLLGATE_SOMETHING", "x")],
             "TOLLGATE_SOMETHING: no such setting; ignored",
         ),
@@ -531,6 +535,34 @@ async fn the_wrong_one_of_a_brokers_ports_is_named() {
             assert!(!text.contains("hush"), "{command:?}: {text}");
         }
     }
+}
+
+/// What a broker of one's own refuses most often, with what would be right.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_refuses_is_told_with_what_would_be_right() {
+    let broker = rough().await;
+    broker.ctl(&["add_user", "poor", "hush"]);
+    let dir = tempfile::tempdir().unwrap();
+    let place = broker.address();
+    let told = async |user: &str, host: &str, words: &[&str]| {
+        let url = format!("amqp://{user}@{place}/{host}");
+        let settings = with(dir.path(), &[("AMQP_URL", &url)]);
+        let (good, text) = said(&["check-config", "--connect"], settings).await;
+        assert!(!good, "{url}: {text}");
+        for words in words {
+            assert!(text.contains(words), "{url}: {text}");
+        }
+        assert!(!text.contains("hush"), "{text}");
+    };
+    let of_user = "the name and the password of a user of this broker; `guest` may only come from";
+    told("poor:hush-hush", "%2f", &[of_user]).await;
+    let of_host = "what stands behind the host in AMQP_URL is the virtual host";
+    told("guest:guest", "shop", &["vhost shop not found", of_host]).await;
+    told("poor:hush", "%2f", &["refused for user 'poor'", of_host]).await;
+    broker.ctl(&["set_permissions", "poor", "^$", "^$", "^$"]);
+    let of_rights = "the user needs rights to configure, write and read";
+    told("poor:hush", "%2f", &["declaring exchange", of_rights]).await;
+    broker.ctl(&["delete_user", "poor"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

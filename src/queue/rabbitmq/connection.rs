@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 
+use super::refusal::remedy;
 use super::watch::QueueWatch;
 use super::{RabbitSettings, transport};
 use crate::host_and_port::host_and_port;
@@ -75,7 +76,7 @@ pub enum BrokerError {
     #[error(transparent)]
     Mismatch(#[from] Arc<Mismatch>),
     /// The broker is away, or refused.
-    #[error("{doing} failed: {cause}")]
+    #[error("{doing} failed: {cause}{}", remedy(cause))]
     Amqp {
         /// The operation that failed.
         doing: String,

@@ -11,6 +11,7 @@ use tollgate::provider::STRIPE;
 use super::rig::scrape;
 use super::sign_up;
 use crate::deploy::figures_of_the_runbook;
+use crate::docs::root;
 use crate::support::stores::Engine;
 use crate::support::{ADMIN_TOKEN, TestServer, rabbitmq};
 
@@ -43,6 +44,31 @@ async fn prometheus_gets_openmetrics_and_others_the_older_text() {
         assert_eq!(text.contains(counter), expected == open, "{text}");
         let sample = "\ntollgate_event_retries_total{provider=\"stripe\"} 0\n";
         assert!(text.contains(sample), "{text}");
+    }
+    server.stop().await;
+}
+
+/// Prometheus sees no rise of a series that begins with it: what an alert looks for has to be there at nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_alerts_look_for_begins_at_nothing() {
+    let server = TestServer::start(Engine::Sqlite).await;
+    let (_, text) = scrape(&server.base, Some(ADMIN_TOKEN)).await;
+    let rules = std::fs::read_to_string(root().join("deploy/prometheus/alerts.yml")).unwrap();
+    let looked_for: Vec<&str> = rules
+        .split("increase(")
+        .skip(1)
+        .map(|rest| rest.split('[').next().unwrap())
+        // Only where there is a broker.
+        .filter(|it| *it != "tollgate_work_queue_losses_total")
+        .collect();
+    assert!(looked_for.len() >= 3, "{looked_for:?}");
+    for it in looked_for {
+        let (name, label) = it.split_once('{').unwrap_or((it, ""));
+        let label = label.trim_end_matches('}');
+        let begins = text
+            .lines()
+            .any(|line| line.starts_with(name) && line.contains(label) && line.ends_with(" 0"));
+        assert!(begins, "{it}: {text}");
     }
     server.stop().await;
 }
