@@ -43,14 +43,14 @@ pub(super) fn is_of_the_link(address: IpAddr) -> bool {
 /// The address of the other family that one of this family stands for: mapped, compatible, by NAT64 (with
 /// the prefix of all, or one of a network's own) or 6to4.
 fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let (high, low) = match address.segments() {
+    let v4 = |high, low| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x64, 0xff9b, 1, _, _, _, high, low]
-        | [0x2002, high, low, ..] => (high, low),
-        _ => return None,
-    };
-    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    }
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {

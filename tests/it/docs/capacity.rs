@@ -61,6 +61,18 @@ fn what_was_measured_is_in_the_table_of_speed() {
 }
 
 #[test]
+fn the_first_page_shows_rows_of_the_table_of_speed() {
+    let (first, speed) = (rows("README.md"), rows("docs/speed.md"));
+    let head = |row: &&Vec<String>| row[0] == "work";
+    let shown = first.iter().skip_while(|row| !head(row));
+    let shown: Vec<_> = shown.collect();
+    assert!(shown.len() > 5, "{shown:?}");
+    for row in shown.iter().skip(1) {
+        assert!(speed.contains(row), "{row:?} is not in docs/speed.md");
+    }
+}
+
+#[test]
 fn what_follows_does() {
     let figures = figures();
     let of = |letter: &str| number(&figures[letter]);
