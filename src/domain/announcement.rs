@@ -39,6 +39,8 @@ const fn kind(name: &'static str, about: &'static str) -> Kind {
     Kind { name, about }
 }
 
+/// The kind of another contact, external id or profile.
+const UPDATED: &str = "customer.updated";
 /// The kind of deliveries that an admin orders to try a hook.
 pub const TEST: &str = "hook.test";
 /// The kind of a flag that was not there before.
@@ -57,7 +59,7 @@ pub const ENDPOINT_SILENT: &str = "endpoint.silent";
 pub const KINDS: [Kind; 32] = [
     kind("customer.created", "A customer came to be."),
     kind(
-        "customer.updated",
+        UPDATED,
         "Contact, external id or profile changed; `fields` names what.",
     ),
     kind("customer.suspended", "The customer has no access."),
@@ -175,6 +177,36 @@ pub fn announced(
     all
 }
 
+/// Makes one announcement of those that follow each other and say that a customer was updated: contact,
+/// external id and profile have an entry of the audit each, also when one act changed them all.
+pub fn joined(all: impl IntoIterator<Item = Announcement>) -> Vec<Announcement> {
+    let mut joined: Vec<Announcement> = Vec::new();
+    for next in all {
+        match joined.last_mut() {
+            Some(last) if last.goes_on_with(&next) => last.add_fields(&next),
+            _ => joined.push(next),
+        }
+    }
+    joined
+}
+
+impl Announcement {
+    fn goes_on_with(&self, next: &Self) -> bool {
+        let of = |it: &Self| (it.app.clone(), it.customer.clone(), it.occurred_at);
+        [self.kind, next.kind] == [UPDATED; 2] && of(self) == of(next)
+    }
+
+    /// Adds what another one says was updated.
+    fn add_fields(&mut self, other: &Self) {
+        let fields = |it: &Map<String, Value>| it["fields"].as_array().cloned().unwrap_or_default();
+        let mut all = fields(&self.data);
+        let new = fields(&other.data).into_iter();
+        let new: Vec<Value> = new.filter(|field| !all.contains(field)).collect();
+        all.extend(new);
+        self.data.insert("fields".to_owned(), all.into());
+    }
+}
+
 /// What operators are told of a flag that the audit has no entry of.
 pub fn raised(app: &AppSlug, flag: &Flag, now: Timestamp) -> Announcement {
     Announcement {
@@ -190,7 +222,7 @@ pub fn raised(app: &AppSlug, flag: &Flag, now: Timestamp) -> Announcement {
 fn kind_of(operation: &str, details: &Value) -> Option<(&'static str, &'static [&'static str])> {
     Some(match operation {
         "create" => ("customer.created", &["external_id"]),
-        "update_contact" | "update_external_id" | "update_profile" => ("customer.updated", &[]),
+        "update_contact" | "update_external_id" | "update_profile" => (UPDATED, &[]),
         "suspend" => ("customer.suspended", &["from", "reason"]),
         "reactivate" => ("customer.reactivated", &["from"]),
         "freeze" => ("customer.frozen", &["at", "versions", "from", "reason"]),
@@ -319,6 +351,40 @@ mod tests {
         );
         assert_eq!(kinds_of("grant", &json!({"to": []})), ["customer.revoked"]);
         assert!(kinds_of("plan_put", &json!({})).is_empty());
+    }
+
+    #[test]
+    fn what_one_act_updates_is_told_once() {
+        let app = AppSlug::default_app();
+        let ids = [
+            "cust_0123456789abcdef0123456789abcdef",
+            "cust_1123456789abcdef0123456789abcdef",
+        ];
+        let [ada, bob] = ids.map(|id| id.parse::<CustomerId>().unwrap());
+        let told = |entries: &[(&CustomerId, &str, i64)]| {
+            let all = entries.iter().flat_map(|(customer, operation, at)| {
+                let at = Timestamp::from_nanos(*at);
+                announced(&app, Some(customer), operation, &json!({}), at)
+            });
+            let told = joined(all)
+                .into_iter()
+                .map(|it| (it.kind, it.data["fields"].clone()));
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&[
+                (&ada, "update_contact", 1),
+                (&ada, "update_profile", 1),
+                (&ada, "update_contact", 1),
+                (&bob, "update_profile", 1),
+                (&bob, "update_profile", 2),
+            ]),
+            [
+                (UPDATED, json!(["contact", "profile"])),
+                (UPDATED, json!(["profile"])),
+                (UPDATED, json!(["profile"])),
+            ]
+        );
     }
 
     #[test]

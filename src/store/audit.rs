@@ -10,7 +10,7 @@ use super::customer::rows_of;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
-use crate::domain::announcement::announced;
+use crate::domain::announcement::{announced, joined};
 use crate::domain::event::EventKey;
 use crate::domain::id::{AdminTokenId, AppSlug, CustomerId};
 use crate::domain::operation::OPERATIONS;
@@ -240,7 +240,7 @@ impl Tx {
                 entry.at,
             )
         });
-        self.change_add(changes.collect()).await
+        self.change_add(joined(changes)).await
     }
 
     /// Returns the author of the last change by hand of a customer at this instant, as the audit

@@ -175,6 +175,20 @@ async fn a_hook_is_told_of_what_it_wants_signed(engine: Engine) {
     assert_eq!(taken.len(), 1, "the token of the customer");
     assert!(taken[0].1.get("data").is_none(), "{}", taken[0].1);
 
+    // What one call changes of a customer is told once.
+    let changed = json!({"name": "Ada", "email": "ada@y.com", "external_id": "e-2"});
+    rig.as_admin(super::rig::ROOT, "PATCH", &path_of(&ada), Some(changed))
+        .await
+        .expect(200);
+    rig.delivers_all().await;
+    let taken = receiver.taken();
+    let told: Vec<_> = taken
+        .iter()
+        .map(|(_, it)| (&it["type"], &it["data"]))
+        .collect();
+    let fields = json!({"fields": ["profile", "external_id", "contact"]});
+    assert_eq!(told, [(&json!("customer.updated"), &fields)]);
+
     // Webhooks of a provider are told of too.
     let account = stripe_customer("cus_1", "bob@x.com");
     rig.happens(&stripe_event("evt_1", "customer.created", NOW - 9, account))
