@@ -61,7 +61,6 @@ mod webhook;
 mod write_timeout;
 mod wrong_tokens;
 
-use axum::handler::Handler;
 use axum::{Extension, Router, middleware};
 use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -141,9 +140,11 @@ fn framed(
 ) -> Router {
     let metrics = state.metrics.requests.clone();
     let served = routes
-        .fallback(fallback::no_such_path.layer(Extension(address)))
+        .fallback(fallback::no_such_path)
         .method_not_allowed_fallback(fallback::no_such_method)
-        .with_state(state);
+        .with_state(state)
+        // Asked for by the answers to unknown paths, of which the routes of merchants have their own.
+        .layer(Extension(address));
     // Around the answers to unknown methods too: what a browser asks first is one.
     let served = match cors {
         Some(cors) => served.layer(cors),
