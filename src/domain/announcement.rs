@@ -5,6 +5,8 @@
 //! announcement names packages, prices and ids; who a customer is (name, address, e-mail) it never
 //! says, so it can be handed to queues and receivers that keep what they get.
 
+pub mod joined;
+
 use serde_json::{Map, Value, json};
 
 use crate::domain::customer::flag::Flag;
@@ -177,36 +179,6 @@ pub fn announced(
     all
 }
 
-/// Makes one announcement of those that follow each other and say that a customer was updated: contact,
-/// external id and profile have an entry of the audit each, also when one act changed them all.
-pub fn joined(all: impl IntoIterator<Item = Announcement>) -> Vec<Announcement> {
-    let mut joined: Vec<Announcement> = Vec::new();
-    for next in all {
-        match joined.last_mut() {
-            Some(last) if last.goes_on_with(&next) => last.add_fields(&next),
-            _ => joined.push(next),
-        }
-    }
-    joined
-}
-
-impl Announcement {
-    fn goes_on_with(&self, next: &Self) -> bool {
-        let of = |it: &Self| (it.app.clone(), it.customer.clone(), it.occurred_at);
-        [self.kind, next.kind] == [UPDATED; 2] && of(self) == of(next)
-    }
-
-    /// Adds what another one says was updated.
-    fn add_fields(&mut self, other: &Self) {
-        let fields = |it: &Map<String, Value>| it["fields"].as_array().cloned().unwrap_or_default();
-        let mut all = fields(&self.data);
-        let new = fields(&other.data).into_iter();
-        let new: Vec<Value> = new.filter(|field| !all.contains(field)).collect();
-        all.extend(new);
-        self.data.insert("fields".to_owned(), all.into());
-    }
-}
-
 /// What operators are told of a flag that the audit has no entry of.
 pub fn raised(app: &AppSlug, flag: &Flag, now: Timestamp) -> Announcement {
     Announcement {
@@ -351,40 +323,6 @@ mod tests {
         );
         assert_eq!(kinds_of("grant", &json!({"to": []})), ["customer.revoked"]);
         assert!(kinds_of("plan_put", &json!({})).is_empty());
-    }
-
-    #[test]
-    fn what_one_act_updates_is_told_once() {
-        let app = AppSlug::default_app();
-        let ids = [
-            "cust_0123456789abcdef0123456789abcdef",
-            "cust_1123456789abcdef0123456789abcdef",
-        ];
-        let [ada, bob] = ids.map(|id| id.parse::<CustomerId>().unwrap());
-        let told = |entries: &[(&CustomerId, &str, i64)]| {
-            let all = entries.iter().flat_map(|(customer, operation, at)| {
-                let at = Timestamp::from_nanos(*at);
-                announced(&app, Some(customer), operation, &json!({}), at)
-            });
-            let told = joined(all)
-                .into_iter()
-                .map(|it| (it.kind, it.data["fields"].clone()));
-            told.collect::<Vec<_>>()
-        };
-        assert_eq!(
-            told(&[
-                (&ada, "update_contact", 1),
-                (&ada, "update_profile", 1),
-                (&ada, "update_contact", 1),
-                (&bob, "update_profile", 1),
-                (&bob, "update_profile", 2),
-            ]),
-            [
-                (UPDATED, json!(["contact", "profile"])),
-                (UPDATED, json!(["profile"])),
-                (UPDATED, json!(["profile"])),
-            ]
-        );
     }
 
     #[test]

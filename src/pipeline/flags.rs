@@ -7,7 +7,8 @@ use serde_json::json;
 use super::order::Order;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::customer::act::ActError;
-use crate::domain::customer::flag::{FlagHolder, FlagId, FlagKind, HeldFlag};
+use crate::domain::customer::flag::id::FlagId;
+use crate::domain::customer::flag::{FlagHolder, FlagKind, HeldFlag};
 use crate::domain::id::{AppSlug, Kind};
 use crate::domain::time::Timestamp;
 use crate::store::{

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::flag::FlagLink;
+use super::flag_link::FlagLink;
 use super::grant::GivenGrant;
 use super::record::{binds, record};
 use super::{StoreError, Tx};
