@@ -112,7 +112,8 @@ async fn check(
     let answer = match &asked {
         None => about(&state, &hash, query.question(), now).await?,
         Some(asked) => match &asked.about {
-            About::Anything => anything(&state, &hash, now).await?,
+            // In a box: it takes more room than a question about a package, which is asked for each file.
+            About::Anything => Box::pin(anything(&state, &hash, now)).await?,
             About::Package(wanted) => {
                 let question = wanted.question(asked.is_of_composer);
                 about(&state, &hash, question, now).await?

@@ -60,8 +60,9 @@ impl AccessChecks {
         let shared = &*self.0;
         let package = question.package.filter(|package| !package.is_empty());
         let Some(package) = package.filter(|_| question.reference.is_none()) else {
-            // An archive that is named by what it is made of can be several versions.
-            let answer = access::check(&shared.store, hash, question, now).await?;
+            // An archive that is named by what it is made of can be several versions. In a box, because
+            // whoever is answered from what is kept would carry the room for it along.
+            let answer = Box::pin(access::check(&shared.store, hash, question, now)).await?;
             return Ok(answer.and_then(Checked::of));
         };
         let asked = PackageQuestion {
@@ -80,6 +81,17 @@ impl AccessChecks {
                 question.is_of_composer,
             )));
         }
+        Box::pin(self.look_up(asked, question, moment)).await
+    }
+
+    /// Asks the store, and keeps what it says.
+    async fn look_up(
+        &self,
+        asked: PackageQuestion,
+        question: Question<'_>,
+        moment: Moment,
+    ) -> Result<Option<Checked>, AccessError> {
+        let (shared, now) = (&*self.0, moment.now);
         let Some(found) = shared.look_ups.find(asked.clone(), now).await? else {
             return Ok(None);
         };
