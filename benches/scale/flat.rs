@@ -21,7 +21,7 @@ const CONNECTIONS: usize = 64;
 const WINDOW: Duration = Duration::from_secs(4);
 /// What the server keeps in memory: the indexes of a million customers and their rows, as
 /// `deploy/CAPACITY.md` asks for. With what it has as installed (128 MB) it copies nearly every page that it
-/// looks at from the system's cache.
+/// looks at from the system's cache. It takes huge pages for it if the system has set as many aside.
 const BUFFERS: &str = "4GB";
 /// The part that may be lost.
 const LOSS: f64 = 0.15;
@@ -40,6 +40,11 @@ type Figures = Vec<(&'static str, Vec<f64>)>;
 
 pub(crate) async fn compare(customers: u32) {
     let buffers = format!("shared_buffers = {BUFFERS}");
+    let huge_pages = std::fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap_or_default();
+    println!(
+        "shared_buffers of {BUFFERS}, huge pages: {}",
+        huge_pages.trim()
+    );
     let cluster = Cluster::start_in(&std::env::temp_dir(), &buffers);
     let mut sides = Vec::new();
     for (name, customers) in [("small", SMALL), ("large", customers)] {
