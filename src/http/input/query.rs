@@ -199,9 +199,8 @@ mod tests {
     use super::*;
     use crate::domain::role::Role;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, PartialEq)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only whether they can be read matters")]
     struct Page {
         page: Option<u32>,
         kind: Option<Role>,
@@ -241,6 +240,34 @@ mod tests {
             };
             named.sort();
             assert_eq!(named, fields, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_query_in_which_nothing_is_wrong_is_read_as_any_other() {
+        for uri in [
+            "/",
+            "/?",
+            "/?page=2&kind=owner",
+            "/?kind=admin",
+            "/?&page=7&",
+            "/?pag%65=%37",
+        ] {
+            let uri = Uri::from_static(uri);
+            let read: Page = read_right(&uri).unwrap();
+            let searched: Page = read_query(&uri, &mut FieldErrors::default()).unwrap();
+            assert_eq!(read, searched, "{uri}");
+        }
+        let uri = Uri::from_static("/?name=%c3%bc+%26%3d&part=%FF&kind=");
+        let read: Named = read_right(&uri).unwrap();
+        assert_eq!(
+            (read.name.as_str(), read.part.as_str()),
+            ("\u{fc} &=", "\u{fffd}")
+        );
+        assert_eq!(read.kind.as_deref(), Some(""));
+        for wrong in ["/?page=two", "/?pgae=2", "/?page=1&page=2", "/?kind=%00"] {
+            let read: Option<Page> = read_right(&Uri::from_static(wrong));
+            assert_eq!(read, None, "{wrong}");
         }
     }
 

@@ -181,7 +181,8 @@ async fn what_ends_ends_on_time(engine: Engine) {
     assert_eq!(ask(&rig, &made).await, over);
 }
 
-/// The statements of so many questions at once, and of the same once more.
+/// The statements of so many questions at once, and of the same once more. On one thread, so that none is
+/// answered before all are there; on several it depends on the machine how many wait together.
 async fn many_at_once_cost_few_statements(engine: Engine) {
     let rig = Rig::start(engine).await;
     let mut holders = Vec::new();
@@ -192,8 +193,7 @@ async fn many_at_once_cost_few_statements(engine: Engine) {
     let asked = futures::future::join_all(holders.iter().map(|made| ask(&rig, made))).await;
     assert!(asked.iter().all(|(status, _)| *status == 200), "{asked:?}");
     let first = rig.store.statements() - before;
-    // They come in several waves if the machine is busy.
-    assert!(first <= 20, "{first} statements for 40 questions");
+    assert!(first <= 10, "{first} statements for 40 questions");
     let one = rig.store.statements();
     ask(&rig, &holders[0]).await;
     // Kept, unless a busy machine took a second for the others.
@@ -209,5 +209,14 @@ on_both_stores!(
     what_this_node_changes_counts_at_once,
     what_is_kept_is_of_one_token_and_package,
     what_ends_ends_on_time,
-    many_at_once_cost_few_statements,
 );
+
+#[tokio::test]
+async fn many_at_once_cost_few_statements_with_sqlite() {
+    many_at_once_cost_few_statements(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn many_at_once_cost_few_statements_with_postgres() {
+    many_at_once_cost_few_statements(Engine::Postgres).await;
+}
