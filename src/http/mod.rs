@@ -32,6 +32,7 @@ mod field_errors;
 mod form_once;
 mod frame;
 mod head;
+mod head_timer;
 mod health;
 mod idempotency;
 pub mod input;

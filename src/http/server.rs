@@ -12,21 +12,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response};
+use axum::http::Request;
+use axum::response::Response;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
+use tower::Service;
 
 use super::connection_limit::ConnectionLimit;
+use super::head_timer::HeadTimer;
 use super::limits::{self, Limits};
 use super::write_timeout::WriteTimeout;
 use crate::causes::chain;
@@ -105,14 +108,17 @@ async fn serve_connection(
     let stream = WriteTimeout::new(stream, limits.write_time);
     let service = service_fn(move |request| answer(router.clone(), peer, request));
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits::HEAD)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
+    // In a set, which asks it only when it has woken: it takes a lock that all connections share, and would
+    // be asked at each step of each request.
+    let mut stopping = FuturesUnordered::from_iter([shutdown.cancelled()]);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
+        Some(()) = stopping.next() => {
             connection.as_mut().graceful_shutdown();
             let drained = tokio::time::timeout(limits.drain_time, connection).await;
             drained.unwrap_or_else(|_| {
@@ -132,10 +138,11 @@ async fn serve_connection(
 }
 
 fn answer(
-    router: Router,
+    mut router: Router,
     peer: SocketAddr,
     mut request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Body>, Infallible>> {
+) -> impl Future<Output = Result<Response, Infallible>> {
     request.extensions_mut().insert(ConnectInfo(peer));
-    router.oneshot(request.map(Body::new))
+    // A router is always ready.
+    router.call(request)
 }
