@@ -70,7 +70,9 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
-use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::config::{LogConfig, LogFormat};
 use fields::SpanFields;
@@ -176,11 +178,20 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let (sampling, summaries) = Sampling::new();
-    let filter = EnvFilter::try_new(&config.filter)?;
-    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let by_target = by_target(&config.filter);
+    let by_span = match by_target {
+        Some(_) => None,
+        None => Some(EnvFilter::try_new(&config.filter)?),
+    };
+    let most = match &by_target {
+        Some(filter) => Layer::<Registry>::max_level_hint(filter),
+        None => by_span.as_ref().and_then(EnvFilter::max_level_hint),
+    };
+    let most = most.unwrap_or(LevelFilter::TRACE);
     let registry = Registry::default()
         .with(spans)
-        .with(filter)
+        .with(by_target)
+        .with(by_span)
         .with(libraries(&config.filter, most))
         .with(sampling);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
@@ -197,6 +208,17 @@ where
             }
         };
     Ok((subscriber, summaries))
+}
+
+/// Reads a filter that names levels and targets alone, as nearly all do; `None` for others. One that may
+/// name spans looks at each as it begins, is entered and is left, which every request would pay for.
+fn by_target(filter: &str) -> Option<Targets> {
+    let is_plain = |part: &str| {
+        let mut letters = part.chars();
+        !part.is_empty() && letters.all(|it| it.is_ascii_alphanumeric() || "_:=-".contains(it))
+    };
+    let all_plain = filter.split(',').all(is_plain);
+    all_plain.then(|| filter.parse().ok()).flatten()
 }
 
 /// Limits what libraries may write, beside the filter of the settings. Nothing is let through that this

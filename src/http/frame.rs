@@ -1,7 +1,9 @@
 //! The layers around every request: its id, its span, its figures, and the handling of panics.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::Instant;
 
 use axum::Router;
@@ -11,7 +13,6 @@ use axum::http::{HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use tracing::Instrument;
 
 use super::error::ApiError;
 use super::request_id::{REQUEST_ID, RequestId, X_REQUEST_ID};
@@ -30,13 +31,12 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
     let method = name_of(request.method());
     let id = RequestId::of(request.headers());
     // The route as declared, because a path can contain an e-mail address.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map(MatchedPath::as_str);
     let span = tracing::info_span!(
+        parent: None,
         "http.request.serve",
-        request.id = %id,
+        request.id = id.as_str(),
         http.method = method,
         http.route = route,
     );
@@ -55,12 +55,11 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
             }
         }
     };
-    let mut response = REQUEST_ID
-        .scope(id.clone(), answered)
-        .instrument(span)
-        .await;
+    let mut answered = pin!(REQUEST_ID.scope(id.clone(), answered));
+    // Not by `instrument`, which enters the span once more to drop what is done.
+    let mut response = poll_fn(|context| span.in_scope(|| answered.as_mut().poll(context))).await;
     let status = response.status().as_u16();
-    metrics.served(method, route.as_deref(), status, began.elapsed());
+    metrics.served(method, route, status, began.elapsed());
     let headers = response.headers_mut();
     if let Some(id) = id.header() {
         headers.insert(X_REQUEST_ID, id);

@@ -44,6 +44,10 @@ impl RequestId {
         }
     }
 
+    pub(super) fn as_str(&self) -> &str {
+        &self.id
+    }
+
     /// Returns the sender's span, if it sent one that is well-formed.
     pub(super) fn traceparent(&self) -> Option<&str> {
         self.traceparent.as_deref()

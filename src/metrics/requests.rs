@@ -1,5 +1,6 @@
 //! HTTP requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -20,13 +21,13 @@ pub struct RequestMetrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Served {
     method: &'static str,
-    route: String,
+    route: Arc<str>,
     status: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
-    route: String,
+    route: Arc<str>,
 }
 
 impl RequestMetrics {
@@ -51,9 +52,9 @@ impl RequestMetrics {
 
     /// Counts an answer. `route` is the template of the path, never the path itself.
     pub fn served(&self, method: &'static str, route: Option<&str>, status: u16, took: Duration) {
-        let route = route.unwrap_or(NO_ROUTE).to_owned();
+        let route: Arc<str> = route.unwrap_or(NO_ROUTE).into();
         let times = Route {
-            route: route.clone(),
+            route: Arc::clone(&route),
         };
         let labels = Served {
             method,
