@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -23,6 +23,7 @@ use super::access_answer::{AccessAnswer, status_of};
 use super::client_addr::ClientAddr;
 use super::customer_token::presented;
 use super::error::ApiError;
+use super::input::Headers;
 use super::openapi::{self, words};
 use super::question::{self, About, Wanted};
 use super::{AppState, ValidQuery};
@@ -101,8 +102,8 @@ impl AccessQuery {
 async fn check(
     State(state): State<AppState>,
     client: ClientAddr,
-    headers: HeaderMap,
     ValidQuery(query): ValidQuery<AccessQuery>,
+    Headers(headers): Headers,
 ) -> Result<AccessAnswer, ApiError> {
     let now = state.clock.now();
     let Some(hash) = presented(&headers) else {
@@ -244,7 +245,7 @@ impl ExtentView {
 async fn packages(
     State(state): State<AppState>,
     client: ClientAddr,
-    headers: HeaderMap,
+    Headers(headers): Headers,
 ) -> Result<Response, ApiError> {
     let now = state.clock.now();
     let Some(hash) = presented(&headers) else {

@@ -9,6 +9,7 @@ mod exact;
 mod json;
 mod query;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -140,6 +141,18 @@ async fn drain(mut chunks: axum::body::BodyDataStream) {
         if left == 0 {
             return;
         }
+    }
+}
+
+/// The headers of a request, and nothing else of it. Moved, where axum's `HeaderMap` is a copy.
+#[derive(Clone, Debug)]
+pub(super) struct Headers(pub(super) HeaderMap);
+
+impl<S: Sync> FromRequest<S> for Headers {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(request.into_parts().0.headers))
     }
 }
 

@@ -14,7 +14,7 @@
 //! Of a path it matters that nothing else is served than was asked about. Servers of files disagree
 //! about dots, empty parts and control characters, so no path with any is understood.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
@@ -23,9 +23,12 @@ use crate::domain::validate;
 use crate::pipeline::access::Question;
 
 /// The path of the request that nginx asks about. It makes 500 of any answer but 2xx, 401 and 403.
-const ORIGINAL: &str = "x-original-uri";
+const ORIGINAL: HeaderName = HeaderName::from_static("x-original-uri");
 /// The same of Caddy and Traefik, which pass on the answer as it is.
-const FORWARDED: &str = "x-forwarded-uri";
+const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-uri");
+
+const PACKAGE: HeaderName = HeaderName::from_static("x-tollgate-package");
+const VERSION: HeaderName = HeaderName::from_static("x-tollgate-version");
 
 /// The path at which the question is put.
 const OWN: &str = "/access";
@@ -94,12 +97,12 @@ pub(super) fn of_headers(
 ) -> Result<Option<Asked>, ApiError> {
     let is_queried = query.is_some();
     let mut all: Vec<About> = query.map(About::Package).into_iter().collect();
-    if let Some(package) = text(headers, "x-tollgate-package")?.filter(|it| !it.is_empty()) {
-        let version = text(headers, "x-tollgate-version")?;
+    if let Some(package) = text(headers, &PACKAGE)?.filter(|it| !it.is_empty()) {
+        let version = text(headers, &VERSION)?;
         all.push(About::Package(Wanted::new(&package, version.as_deref())));
     }
     let (mut is_of_composer, mut is_for_metadata) = (false, false);
-    for name in [ORIGINAL, FORWARDED] {
+    for name in [&ORIGINAL, &FORWARDED] {
         if let Some(uri) = text(headers, name)?.filter(|uri| !(is_queried && is_own(uri))) {
             let found = of_path(&uri);
             let (about, is_metadata) =
@@ -133,7 +136,7 @@ fn unclear(detail: &'static str) -> ApiError {
 }
 
 /// The only value of a header.
-fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, ApiError> {
+fn text(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, ApiError> {
     let mut lines = headers.get_all(name).iter();
     let Some(line) = lines.next() else {
         return Ok(None);

@@ -4,6 +4,10 @@ use axum::http::{HeaderName, HeaderValue};
 
 use super::*;
 
+// As they are sent: tables of tests hold texts.
+const ORIGINAL: &str = "x-original-uri";
+const FORWARDED: &str = "x-forwarded-uri";
+
 fn asked(lines: &[(&str, &str)]) -> Result<Option<Asked>, &'static str> {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {

@@ -16,7 +16,7 @@ use crate::domain::id::{AppSlug, CustomerId, Provider, TokenId};
 use crate::domain::time::Timestamp;
 
 /// A token, and the package that it was shown for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PackageQuestion {
     /// The hash of the token.
     pub token: TokenHash,

@@ -30,7 +30,7 @@ pub(super) struct Kept {
     hasher: RandomState,
 }
 
-type Shard = LruCache<(TokenHash, String), Arc<Known>>;
+type Shard = LruCache<PackageQuestion, Arc<Known>>;
 
 impl Default for Kept {
     fn default() -> Self {
@@ -51,9 +51,7 @@ impl Kept {
         changes: u64,
         now: Timestamp,
     ) -> Option<Arc<Known>> {
-        let known = self.with(&asked.token, |shard| {
-            shard.get(&(asked.token, asked.package.clone())).cloned()
-        })?;
+        let known = self.with(&asked.token, |shard| shard.get(asked).cloned())?;
         let moment = known.moment;
         let is_fresh = moment.began.elapsed() < FRESH
             // The clock may have been set, in either direction.
@@ -65,9 +63,8 @@ impl Kept {
     /// Keeps what is known, unless it is large.
     pub(super) fn put(&self, asked: PackageQuestion, known: Arc<Known>) {
         if known.releases <= MOST_RELEASES {
-            self.with(&asked.token, |shard| {
-                shard.insert((asked.token, asked.package), known)
-            });
+            let token = asked.token;
+            self.with(&token, |shard| shard.insert(asked, known));
         }
     }
 
