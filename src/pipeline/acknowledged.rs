@@ -42,8 +42,8 @@ const MOST_NOTES: usize = 100_000;
 /// The most events of one row.
 const MOST_OF_ROW: usize = 1_000;
 
-/// The most rows of one write.
-const MOST_ROWS: usize = 10;
+/// The most rows of one write: its texts are copied twice on their way to the database.
+const MOST_ROWS: usize = 3;
 
 /// The time that a worker is given before the ledger is looked at.
 const FIRST_LOOK: Duration = Duration::from_secs(15);

@@ -149,8 +149,10 @@ impl Signature for TimedHmac {
             let Some(mac) = self.mac(&secret.key, header.time, body) else {
                 continue;
             };
-            for digest in &header.digests {
-                if mac.clone().verify_slice(digest).is_ok() && matched.is_none() {
+            for sent in &header.digests {
+                let mut digest = [0; DIGEST];
+                let is_decoded = hex::decode_to_slice(sent, &mut digest).is_ok();
+                if is_decoded && mac.clone().verify_slice(&digest).is_ok() && matched.is_none() {
                     matched = Some(secret);
                 }
             }
@@ -204,8 +206,8 @@ struct Header<'a> {
     /// The digits as they were sent: they are part of what was signed.
     time: &'a [u8],
     seconds: i64,
-    /// The decoded digests, but for those that can match nothing: what is no hex or has another length.
-    digests: Vec<[u8; DIGEST]>,
+    /// The digests in hexadecimal, but for those that can match nothing: what is no hex or has another length.
+    digests: Vec<&'a [u8]>,
 }
 
 impl<'a> Header<'a> {
@@ -227,9 +229,8 @@ impl<'a> Header<'a> {
                 times[usize::from(times[0].is_some())] = Some(value);
             } else if name == scheme.digest.as_bytes() && !value.is_empty() {
                 sent += 1;
-                let mut digest = [0; DIGEST];
-                if hex::decode_to_slice(value, &mut digest).is_ok() {
-                    digests.push(digest);
+                if value.len() == 2 * DIGEST && value.iter().all(u8::is_ascii_hexdigit) {
+                    digests.push(value);
                 }
             }
         }
