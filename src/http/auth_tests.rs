@@ -109,7 +109,7 @@ impl Rig {
             sign_ins: super::SignIns::default(),
             usage: Usage::default(),
             apis: crate::pipeline::apis::Apis::default(),
-            hooks: crate::pipeline::hooks::HookSender::new(true).unwrap(),
+            hooks: crate::pipeline::hooks::Destinations::new(true),
             metrics: Metrics::default(),
             figures,
             acknowledged: Acknowledged::default(),

@@ -23,7 +23,7 @@ use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::figures::Figures;
 use crate::pipeline::health::Health;
-use crate::pipeline::hooks::HookSender;
+use crate::pipeline::hooks::Destinations;
 use crate::pipeline::registries::Repositories;
 use crate::queue::Publisher;
 use crate::store::Store;
@@ -103,8 +103,8 @@ pub struct Parts {
     pub repositories: Repositories,
     /// The providers' APIs that can be asked.
     pub apis: Apis,
-    /// Checks where hooks go.
-    pub hooks: HookSender,
+    /// Where hooks may go.
+    pub hooks: Destinations,
     /// What is counted.
     pub metrics: Metrics,
     /// What is read when somebody asks for figures.

@@ -35,7 +35,7 @@ use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles,
 use crate::metrics::Metrics;
 use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::api_keys;
-use crate::pipeline::hooks::{Deliveries, HookSender};
+use crate::pipeline::hooks::{Deliveries, Destinations, HookSender};
 use crate::pipeline::order::Order;
 use crate::pipeline::owed_licenses;
 use crate::pipeline::reseal;
@@ -124,14 +124,16 @@ impl Server {
             metrics.worker.expect(name);
         }
         let apis = apis::of(config, &vault);
-        let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone())
-            .asking(apis.clone())
-            .with_payload_retention(config.store.payload_retention)
-            .with_batches(batches(config))
-            .counted(metrics.worker.clone());
-        let worker = roles.worker.then_some(worker);
-        let hooks = HookSender::new(config.hooks.private)?;
-        let worker = worker.map(|it| telling(it, config, &hooks, &vault));
+        let hooks = Destinations::new(config.hooks.private);
+        let worker = roles.worker.then(|| {
+            Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone())
+                .asking(apis.clone())
+                .with_payload_retention(config.store.payload_retention)
+                .with_batches(batches(config))
+                .counted(metrics.worker.clone())
+        });
+        let worker = worker.map(|it| telling(it, config, hooks, &vault));
+        let worker = worker.transpose()?;
         let parts = (&store, &clock, &metrics.queue);
         let running = (&shutdown, &tasks);
         let Started {
@@ -317,12 +319,18 @@ pub fn environment(config: &Config) -> Environment {
 }
 
 /// Lets a worker tell others of what happens as the settings say.
-fn telling(worker: Worker, config: &Config, hooks: &HookSender, vault: &Vault) -> Worker {
+fn telling(
+    worker: Worker,
+    config: &Config,
+    hooks: Destinations,
+    vault: &Vault,
+) -> Result<Worker, reqwest::Error> {
     let disable_after = config.hooks.disable_after;
-    worker
-        .delivering(Deliveries::new(hooks.clone(), vault.clone(), disable_after))
+    let sender = HookSender::new(hooks)?;
+    Ok(worker
+        .delivering(Deliveries::new(sender, vault.clone(), disable_after))
         .with_change_retention(config.hooks.change_retention)
-        .telling_of_silence(config.webhooks.silent_after)
+        .telling_of_silence(config.webhooks.silent_after))
 }
 
 /// How many batches a worker processes at once: with one writer, or with the built-in queue in the same

@@ -26,7 +26,7 @@ use tollgate::pipeline::announce::announce;
 use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
 use tollgate::pipeline::explain::explain;
-use tollgate::pipeline::hooks::{self, Deliveries, HookSender, NewHook};
+use tollgate::pipeline::hooks::{self, Deliveries, Destinations, HookSender, NewHook};
 use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::owed_licenses::maker;
@@ -366,7 +366,11 @@ async fn tell(store: &Store) {
     let told = customers::create(&store, &order, &profile, SameEmail::Refused);
     let told = told.await.unwrap().customer.id;
     announce(&store, &Taking, "one", now()).await.unwrap();
-    let deliveries = Deliveries::new(HookSender::new(true).unwrap(), vault, "5d".parse().unwrap());
+    let deliveries = Deliveries::new(
+        HookSender::new(Destinations::new(true)).unwrap(),
+        vault,
+        "5d".parse().unwrap(),
+    );
     let delivered = deliveries.deliver_due(&store, &SetClock::at(NOW)).await;
     assert_eq!(delivered.unwrap().failed, 1);
     let (id, page) = (made.hook.id.as_str(), Window::Page { number: 1, size: 9 });

@@ -2,6 +2,7 @@
 
 mod address;
 mod deliver;
+mod destination;
 mod sender;
 mod signature;
 
@@ -24,6 +25,7 @@ use crate::store::{Listed, Store, StoreError, Tx, Window};
 use crate::vault::{SealedFor, Vault, VaultError};
 
 pub use deliver::{Delivered, Deliveries};
+pub use destination::Destinations;
 pub use sender::HookSender;
 
 /// Most hooks of one app: each is asked for at every change.

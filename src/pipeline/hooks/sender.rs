@@ -1,13 +1,13 @@
-//! Sends deliveries, to addresses of the internet only unless the operator allows others.
+//! Sends deliveries, to where hooks may go.
 //!
-//! Whoever may make a hook chooses where this machine connects to. So a name is resolved here, what is
-//! not public is left out of the answer, and the connection is made to what is left: nothing is
+//! Whoever may make a hook chooses where this machine connects to. So a name is resolved here, what may
+//! not be reached is left out of the answer, and the connection is made to what is left: nothing is
 //! resolved a second time, between the look and the use. An address in place of a name never reaches
 //! a resolver, and is looked at before. Redirects are not followed, and no proxy is used, which would
 //! resolve names by itself.
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 
-use super::address::{is_of_the_link, is_public};
+use super::destination::{Destinations, Unsuitable};
 use crate::retry_after::retry_after;
 use crate::tls;
 
@@ -29,7 +29,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct HookSender {
     client: Client,
-    private: bool,
+    destinations: Destinations,
 }
 
 /// What is sent.
@@ -84,12 +84,11 @@ struct NotPublic;
 struct NoName(#[source] std::io::Error);
 
 impl HookSender {
-    /// Makes one. `private`: addresses that are not on the internet are good too, but for those of the
-    /// link, and so is `http`.
+    /// Makes one, which holds all certificates that the system trusts.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(private: bool) -> Result<Self, reqwest::Error> {
+    pub fn new(destinations: Destinations) -> Result<Self, reqwest::Error> {
         tls::use_ring();
         let client = Client::builder()
             .connect_timeout(CONNECT)
@@ -98,38 +97,18 @@ impl HookSender {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("Tollgate/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(Guard { private }))
+            .dns_resolver(Arc::new(Guard(destinations)))
             .build()?;
-        Ok(Self { client, private })
-    }
-
-    /// Checks where a hook is to go. What a name leads to is looked at when it is used.
-    ///
-    /// # Errors
-    /// When the value is wrong, with the end of a sentence about it.
-    pub fn check(&self, url: &str) -> Result<(), String> {
-        let parsed = Url::parse(url).map_err(|_| "must be an address of the web".to_owned())?;
-        match destination(&parsed, self.private) {
-            Ok(()) => Ok(()),
-            Err(SendError::Refused) if self.private => Err(
-                "must not lead to a link-local address, or to where clouds keep credentials"
-                    .to_owned(),
-            ),
-            Err(SendError::Refused) => Err(
-                "must not lead to a private address unless TOLLGATE_HOOKS_PRIVATE is `on`"
-                    .to_owned(),
-            ),
-            Err(_) if self.private => Err(
-                "must begin with https:// or http://, without user, fragment and port 0".to_owned(),
-            ),
-            Err(_) => Err("must begin with https://, without user, fragment and port 0".to_owned()),
-        }
+        Ok(Self {
+            client,
+            destinations,
+        })
     }
 
     /// Sends a delivery once.
     pub(super) async fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, SendError> {
         let url = Url::parse(outgoing.url).map_err(|_| SendError::Url)?;
-        destination(&url, self.private)?;
+        self.destinations.check_url(&url)?;
         let request = self
             .client
             .post(url)
@@ -152,25 +131,13 @@ impl HookSender {
     }
 }
 
-/// Checks an address without asking anybody.
-fn destination(url: &Url, private: bool) -> Result<(), SendError> {
-    let scheme = url.scheme() == "https" || (private && url.scheme() == "http");
-    let is_plain = url.username().is_empty() && url.password().is_none();
-    // Nobody listens at port 0.
-    if !scheme || !is_plain || url.fragment().is_some() || url.port() == Some(0) {
-        return Err(SendError::Url);
+impl From<Unsuitable> for SendError {
+    fn from(unsuitable: Unsuitable) -> Self {
+        match unsuitable {
+            Unsuitable::Url => Self::Url,
+            Unsuitable::Address => Self::Refused,
+        }
     }
-    let host = url.host_str().ok_or(SendError::Url)?;
-    // As the parser writes addresses: `0x7f.1` has become `127.0.0.1`.
-    let literal = host.trim_start_matches('[').trim_end_matches(']');
-    match literal.parse::<IpAddr>() {
-        Ok(address) if !may_be_reached(address, private) => Err(SendError::Refused),
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-fn may_be_reached(address: IpAddr, private: bool) -> bool {
-    !is_of_the_link(address) && (private || is_public(address))
 }
 
 fn cause(error: &reqwest::Error) -> SendError {
@@ -222,21 +189,17 @@ fn of_tls(error: &rustls::Error) -> SendError {
     }
 }
 
-/// Resolves names, and leaves out what is not public.
-struct Guard {
-    private: bool,
-}
+/// Resolves names, and leaves out what may not be reached.
+struct Guard(Destinations);
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private;
+        let destinations = self.0;
         Box::pin(async move {
             // The port is that of the address, which the caller puts in.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let found = found.map_err(NoName)?;
-            let good: Vec<SocketAddr> = found
-                .filter(|it| may_be_reached(it.ip(), private))
-                .collect();
+            let good: Vec<SocketAddr> = found.filter(|it| destinations.include(it.ip())).collect();
             if good.is_empty() {
                 return Err(Box::new(NotPublic) as Box<dyn Error + Send + Sync>);
             }
@@ -248,70 +211,6 @@ impl Resolve for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hooks_go_to_the_internet_and_by_tls_unless_the_operator_says_otherwise() {
-        let checked = |url: &str, private| {
-            let url = Url::parse(url).map_err(|_| SendError::Url);
-            url.and_then(|url| destination(&url, private))
-        };
-        for (url, public, private) in [
-            ("https://example.com/hook", Ok(()), Ok(())),
-            ("http://example.com/hook", Err(SendError::Url), Ok(())),
-            (
-                "ftp://example.com/",
-                Err(SendError::Url),
-                Err(SendError::Url),
-            ),
-            (
-                "https://user:pw@example.com/",
-                Err(SendError::Url),
-                Err(SendError::Url),
-            ),
-            (
-                "https://example.com:0/",
-                Err(SendError::Url),
-                Err(SendError::Url),
-            ),
-            ("https://127.0.0.1/", Err(SendError::Refused), Ok(())),
-            ("https://127.0.0.1./", Err(SendError::Refused), Ok(())),
-            ("https://2130706433/", Err(SendError::Refused), Ok(())),
-            ("https://0x7f.1/", Err(SendError::Refused), Ok(())),
-            ("https://0177.0.0.1/", Err(SendError::Refused), Ok(())),
-            ("https://10.1.2.3:8443/", Err(SendError::Refused), Ok(())),
-            (
-                "https://169.254.169.254/latest",
-                Err(SendError::Refused),
-                Err(SendError::Refused),
-            ),
-            (
-                "http://[::ffff:169.254.169.254]/",
-                Err(SendError::Url),
-                Err(SendError::Refused),
-            ),
-            (
-                "https://[64:ff9b::a9fe:a9fe]/",
-                Err(SendError::Refused),
-                Err(SendError::Refused),
-            ),
-            (
-                "https://168.63.129.16/",
-                Err(SendError::Refused),
-                Err(SendError::Refused),
-            ),
-            ("https://[::1]/", Err(SendError::Refused), Ok(())),
-            (
-                "https://[::ffff:127.0.0.1]/",
-                Err(SendError::Refused),
-                Ok(()),
-            ),
-            ("https://[fd00::1]/", Err(SendError::Refused), Ok(())),
-            ("https://1.1.1.1/", Ok(()), Ok(())),
-        ] {
-            assert_eq!(checked(url, false), public, "{url}");
-            assert_eq!(checked(url, true), private, "{url}, private allowed");
-        }
-    }
 
     #[test]
     fn what_is_wrong_with_a_certificate_is_said() {
@@ -330,11 +229,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_to_this_machine_is_refused_when_it_is_used() {
-        let sender = HookSender::new(false).unwrap();
+        let destinations = Destinations::new(false);
         assert!(
-            sender.check("https://localhost:1/").is_ok(),
+            destinations.check("https://localhost:1/").is_ok(),
             "a name is not resolved here"
         );
+        let sender = HookSender::new(destinations).unwrap();
         let outgoing = Outgoing {
             url: "https://localhost:1/",
             id: "chg_1",

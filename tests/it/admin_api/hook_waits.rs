@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tollgate::domain::span::Span;
-use tollgate::pipeline::hooks::{Deliveries, HookSender};
+use tollgate::pipeline::hooks::{Deliveries, Destinations, HookSender};
 use tollgate::vault::Vault;
 
 use super::hooks::{HOOKS, Receiver, signatures};
@@ -114,7 +114,7 @@ async fn what_cannot_be_signed_is_not_sent_and_waits_for_the_right_key(engine: E
     let receiver = Receiver::start().await;
     let hook = rig.hook(&receiver.url, &["customer.*"]).await;
     rig.customer(json!({"name": "Ada"})).await;
-    let sender = HookSender::new(true).unwrap();
+    let sender = HookSender::new(Destinations::new(true)).unwrap();
     let deliveries = Deliveries::new(sender, Vault::new(&[8; 32]), Span::days(5));
     let tried = deliveries.deliver_due(&rig.store, rig.clock()).await;
     assert_eq!(tried.unwrap().failed, 1);

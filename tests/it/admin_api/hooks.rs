@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tollgate::domain::span::Span;
-use tollgate::pipeline::hooks::{Delivered, Deliveries, HookSender};
+use tollgate::pipeline::hooks::{Delivered, Deliveries, Destinations, HookSender};
 use tollgate::vault::Vault;
 
 use super::rig::{NOW, Rig, id_of, path_of};
@@ -101,7 +101,7 @@ impl Rig {
 
     async fn delivers_to(&self, private: bool) -> Delivered {
         client();
-        let sender = HookSender::new(private).unwrap();
+        let sender = HookSender::new(Destinations::new(private)).unwrap();
         let deliveries = Deliveries::new(sender, Vault::new(&[7; 32]), Span::days(5));
         deliveries
             .deliver_due(&self.store, self.clock())
@@ -242,7 +242,7 @@ async fn what_waits_behind_another_gives_nobody_work(engine: Engine) {
     rig.post(&suspend, json!({})).await.expect(200);
     assert_eq!(rig.delivers().await.failed, 1, "the oldest alone");
     let is_due = async || {
-        let sender = HookSender::new(true).unwrap();
+        let sender = HookSender::new(Destinations::new(true)).unwrap();
         let deliveries = Deliveries::new(sender, Vault::new(&[7; 32]), Span::days(5));
         let due = deliveries.due(&rig.store, rig.now()).await.unwrap();
         !due.is_empty()

@@ -178,7 +178,7 @@ impl Rig {
             sign_ins: http::SignIns::default(),
             usage: usage.clone(),
             apis: apis(),
-            hooks: tollgate::pipeline::hooks::HookSender::new(true).unwrap(),
+            hooks: tollgate::pipeline::hooks::Destinations::new(true),
             metrics: Metrics::default(),
             figures,
             acknowledged: Acknowledged::default(),

@@ -236,7 +236,7 @@ impl Rig {
             acknowledged: Acknowledged::default(),
             usage: Usage::default(),
             apis: Apis::default(),
-            hooks: tollgate::pipeline::hooks::HookSender::new(true).unwrap(),
+            hooks: tollgate::pipeline::hooks::Destinations::new(true),
             metrics: Metrics::default(),
             figures,
         });
