@@ -70,12 +70,6 @@ pub(super) async fn read_repository(config: &Config) -> Option<Result<(), Mispla
         location,
         token: config.registry.token.clone(),
     };
-    let failed =
-        |error: &dyn std::error::Error| ("TOLLGATE_REPOSITORY", crate::causes::chain(error));
-    let upstream = match Upstream::new() {
-        Ok(upstream) => upstream,
-        Err(error) => return Some(Err(failed(&error))),
-    };
-    let checked = upstream.check(&repository).await;
-    Some(checked.map_err(|error| failed(&error)))
+    let checked = Upstream::default().check(&repository).await;
+    Some(checked.map_err(|error| ("TOLLGATE_REPOSITORY", crate::causes::chain(&error))))
 }

@@ -3,6 +3,7 @@
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -142,12 +143,16 @@ pub(super) enum Change {
     New(Vec<u8>, Mark),
 }
 
-/// Makes requests. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Fetcher(reqwest::Client);
+/// Makes requests. Cheap to clone. Its client holds all certificates that the system trusts, megabytes, so
+/// it is made for the first request: most processes never make one.
+#[derive(Clone, Default)]
+pub(super) struct Fetcher(Arc<OnceLock<reqwest::Client>>);
 
 impl Fetcher {
-    pub(super) fn new() -> reqwest::Result<Self> {
+    fn client(&self) -> reqwest::Result<&reqwest::Client> {
+        if let Some(client) = self.0.get() {
+            return Ok(client);
+        }
         tls::use_ring();
         let client = reqwest::Client::builder()
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
@@ -155,7 +160,7 @@ impl Fetcher {
             .connect_timeout(CONNECT_TIME)
             .read_timeout(STILL_TIME)
             .build()?;
-        Ok(Self(client))
+        Ok(self.0.get_or_init(|| client))
     }
 
     /// Asks for a file of metadata, if it has changed.
@@ -224,7 +229,11 @@ impl Fetcher {
         token: Option<&SecretString>,
         headers: HeaderMap,
     ) -> Result<reqwest::RequestBuilder, UpstreamError> {
-        let mut request = self.0.request(method, url.clone()).headers(headers);
+        let client = self.client().map_err(|source| UpstreamError::Request {
+            name: "a file".to_owned(),
+            source,
+        })?;
+        let mut request = client.request(method, url.clone()).headers(headers);
         if let Some(token) = token {
             let token = token.expose_secret();
             let value = if token.contains(':') {

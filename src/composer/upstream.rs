@@ -40,18 +40,17 @@ pub struct Upstream {
     cache: Arc<Cache<String, Arc<Place>>>,
 }
 
-impl Upstream {
+impl Default for Upstream {
     /// Makes one that knows nothing yet.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new() -> reqwest::Result<Self> {
-        Ok(Self {
-            fetcher: Fetcher::new()?,
+    fn default() -> Self {
+        Self {
+            fetcher: Fetcher::default(),
             cache: Arc::new(Cache::new(CACHE)),
-        })
+        }
     }
+}
 
+impl Upstream {
     /// Returns the files that say which versions a package has, none if the repository does not
     /// have it. `dev`: its branches. Where all packages are in one file, so are both.
     ///

@@ -83,7 +83,7 @@ async fn pass(time: Duration, upstream: &Upstream, repository: &Repository) {
 async fn a_repository_that_comes_back_is_soon_asked_again() {
     let version = Arc::new(Mutex::new(Some("1.0.0")));
     let repository = served(&version).await;
-    let upstream = Upstream::new().unwrap();
+    let upstream = Upstream::default();
     assert_eq!(listed(&upstream, &repository).await.unwrap(), "1.0.0");
     pass(Duration::from_secs(31), &upstream, &repository).await;
     *version.lock().unwrap() = None;
@@ -98,7 +98,7 @@ async fn a_repository_that_comes_back_is_soon_asked_again() {
 async fn nobody_waits_for_somebody_who_reads_what_is_known() {
     let version = Arc::new(Mutex::new(Some("1.0.0")));
     let repository = served(&version).await;
-    let upstream = Upstream::new().unwrap();
+    let upstream = Upstream::default();
     assert_eq!(listed(&upstream, &repository).await.unwrap(), "1.0.0");
     pass(Duration::from_secs(31), &upstream, &repository).await;
     let place = place(&upstream, &repository).await;
@@ -111,7 +111,7 @@ async fn nobody_waits_for_somebody_who_reads_what_is_known() {
 async fn a_failure_is_noted_though_whoever_asked_has_hung_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let repository = at(&listener);
-    let upstream = Upstream::new().unwrap();
+    let upstream = Upstream::default();
     let asking = {
         let (upstream, repository) = (upstream.clone(), repository.clone());
         tokio::spawn(async move { listed(&upstream, &repository).await })
@@ -169,14 +169,14 @@ async fn a_build_that_took_its_files_away_is_read_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let repository = at(&listener);
     tokio::spawn(serve(listener, folder.path().to_owned()));
-    let upstream = Upstream::new().unwrap();
+    let upstream = Upstream::default();
     // The root is known, and is good for a while; its file is not.
     upstream.check(&repository).await.unwrap();
     write_build(folder.path(), "include/all$bb.json", "2.0.0");
     assert_eq!(listed(&upstream, &repository).await.unwrap(), "2.0.0");
     // Without it nobody may be told that the package is not there.
     std::fs::remove_dir_all(folder.path().join("include")).unwrap();
-    let upstream = Upstream::new().unwrap();
+    let upstream = Upstream::default();
     let error = listed(&upstream, &repository).await.unwrap_err();
     assert!(matches!(error, UpstreamError::NoRepository(_)), "{error}");
 }

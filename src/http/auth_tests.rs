@@ -91,7 +91,7 @@ impl Rig {
             store: store.clone(),
             publisher: Arc::new(Nowhere),
             clock,
-            repositories: Repositories::new(Upstream::new().unwrap(), vault.clone(), None),
+            repositories: Repositories::new(Upstream::default(), vault.clone(), None),
             vault,
             settings: HttpSettings {
                 roles: Roles::ALL,

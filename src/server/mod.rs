@@ -148,7 +148,7 @@ impl Server {
         reseal::tell_of_old_keys(&store, &vault, clock.now()).await;
         tasks.spawn(endpoints.clone().run(shutdown.clone()));
 
-        let repositories = repositories::of(config, &vault)?;
+        let repositories = repositories::of(config, &vault);
         if roles.api {
             let reader = repositories::Reader::new(&store, &repositories, &clock);
             tasks.spawn(reader.run(shutdown.clone()));

@@ -20,13 +20,13 @@ use crate::vault::Vault;
 const REFRESH_EVERY: Duration = Duration::from_mins(10);
 
 /// Makes what reads Composer repositories.
-pub(super) fn of(config: &Config, vault: &Vault) -> reqwest::Result<Repositories> {
+pub(super) fn of(config: &Config, vault: &Vault) -> Repositories {
     let named = config.registry.repository.clone();
     let fixed = named.map(|location| Repository {
         location,
         token: config.registry.token.clone(),
     });
-    Ok(Repositories::new(Upstream::new()?, vault.clone(), fixed))
+    Repositories::new(Upstream::default(), vault.clone(), fixed)
 }
 
 /// Reads all Composer repositories every ten minutes, the first time at once.

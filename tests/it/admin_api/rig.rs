@@ -160,7 +160,7 @@ impl Rig {
             publisher: Arc::clone(&outbox) as Arc<dyn Publisher>,
             clock: shared,
             endpoints,
-            repositories: Repositories::new(Upstream::new().unwrap(), vault.clone(), None),
+            repositories: Repositories::new(Upstream::default(), vault.clone(), None),
             vault,
             settings: HttpSettings {
                 roles: Roles::ALL,

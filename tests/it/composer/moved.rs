@@ -91,11 +91,8 @@ async fn a_removed_release_comes_back_while_the_repository_has_it(engine: Engine
         token: None,
     };
     // Another process of the same store, at times of our own.
-    let repositories = Repositories::new(
-        Upstream::new().unwrap(),
-        Vault::new(&[7; 32]),
-        Some(repository),
-    );
+    let repositories =
+        Repositories::new(Upstream::default(), Vault::new(&[7; 32]), Some(repository));
     let hash = TokenHash::of(&token);
     let asked = async |seconds: i64| {
         let request = Request {

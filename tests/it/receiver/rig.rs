@@ -217,7 +217,7 @@ impl Rig {
             publisher: Arc::clone(&recorder) as Arc<dyn Publisher>,
             clock,
             endpoints: endpoints.clone(),
-            repositories: Repositories::new(Upstream::new().unwrap(), vault.clone(), None),
+            repositories: Repositories::new(Upstream::default(), vault.clone(), None),
             vault,
             settings: HttpSettings {
                 roles: Roles::ALL,
