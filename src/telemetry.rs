@@ -393,6 +393,29 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_may_name_a_span() {
+        let lines = Lines::default();
+        let config = LogConfig {
+            filter: "info,[http.webhook.receive]=debug".to_owned(),
+            format: Some(LogFormat::Text),
+        };
+        let writer = lines.clone();
+        let (subscriber, _) = subscriber(&config, false, move || writer.clone(), None).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("http.webhook.receive");
+            span.in_scope(|| tracing::debug!("within"));
+            tracing::debug!("outside");
+            tracing::info!("as elsewhere");
+        });
+        let text = lines.text();
+        assert!(
+            text.contains("within") && text.contains("as elsewhere"),
+            "{text}"
+        );
+        assert!(!text.contains("outside"), "{text}");
+    }
+
+    #[test]
     fn what_is_below_the_filter_is_not_written() {
         assert!(!written(Some(LogFormat::Text), false).contains("below the filter"));
     }

@@ -62,7 +62,7 @@ impl Future for Head {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         // Only the task of the connection takes it, so nobody waits.
         let mut entry = (self.entry.0.lock()).unwrap_or_else(PoisonError::into_inner);
-        // Of heads that are waited for at once, which hyper has none, the first would move it.
+        // With one limit for all heads the later one always has the later deadline; a timer promises more.
         if entry.deadline() > self.deadline {
             entry.as_mut().reset(self.deadline);
         }
