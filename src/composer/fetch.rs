@@ -143,7 +143,7 @@ pub(super) enum Change {
     New(Vec<u8>, Mark),
 }
 
-/// Makes requests. Cheap to clone. Its client holds all certificates that the system trusts, megabytes, so
+/// Makes requests. Cheap to clone. Its client holds all certificates that the system trusts, a megabyte, so
 /// it is made for the first request: most processes never make one.
 #[derive(Clone, Default)]
 pub(super) struct Fetcher(Arc<OnceLock<reqwest::Client>>);
