@@ -5,7 +5,6 @@
 //! a connection enters it once, and moves its entry only when that elapses: by then, hyper nearly always
 //! waits for a later head, which has time left.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -25,12 +24,6 @@ impl HeadTimer {
     }
 }
 
-impl fmt::Debug for HeadTimer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeadTimer").finish_non_exhaustive()
-    }
-}
-
 impl rt::Timer for HeadTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
         self.sleep_until(self.now() + duration)
@@ -41,10 +34,6 @@ impl rt::Timer for HeadTimer {
             deadline: deadline.into(),
             entry: self.clone(),
         })
-    }
-
-    fn now(&self) -> Instant {
-        Instant::now()
     }
 }
 

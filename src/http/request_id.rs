@@ -1,7 +1,5 @@
 //! Request ids: one for each request, in its answer, in problem documents and in the log.
 
-use std::fmt;
-
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -55,12 +53,6 @@ impl RequestId {
 
     pub(super) fn header(&self) -> Option<HeaderValue> {
         HeaderValue::from_str(&self.id).ok()
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.id)
     }
 }
 

@@ -32,7 +32,7 @@ impl Destinations {
     ///
     /// # Errors
     /// When the value is wrong, with the end of a sentence about it.
-    pub fn check(&self, url: &str) -> Result<(), String> {
+    pub fn check(self, url: &str) -> Result<(), String> {
         let parsed = Url::parse(url).map_err(|_| "must be an address of the web".to_owned())?;
         match self.check_url(&parsed) {
             Ok(()) => Ok(()),
@@ -84,57 +84,26 @@ mod tests {
             let url = Url::parse(url).map_err(|_| Unsuitable::Url);
             url.and_then(|url| Destinations::new(private).check_url(&url))
         };
+        let (form, address) = (Err(Unsuitable::Url), Err(Unsuitable::Address));
         for (url, public, private) in [
             ("https://example.com/hook", Ok(()), Ok(())),
-            ("http://example.com/hook", Err(Unsuitable::Url), Ok(())),
-            (
-                "ftp://example.com/",
-                Err(Unsuitable::Url),
-                Err(Unsuitable::Url),
-            ),
-            (
-                "https://user:pw@example.com/",
-                Err(Unsuitable::Url),
-                Err(Unsuitable::Url),
-            ),
-            (
-                "https://example.com:0/",
-                Err(Unsuitable::Url),
-                Err(Unsuitable::Url),
-            ),
-            ("https://127.0.0.1/", Err(Unsuitable::Address), Ok(())),
-            ("https://127.0.0.1./", Err(Unsuitable::Address), Ok(())),
-            ("https://2130706433/", Err(Unsuitable::Address), Ok(())),
-            ("https://0x7f.1/", Err(Unsuitable::Address), Ok(())),
-            ("https://0177.0.0.1/", Err(Unsuitable::Address), Ok(())),
-            ("https://10.1.2.3:8443/", Err(Unsuitable::Address), Ok(())),
-            (
-                "https://169.254.169.254/latest",
-                Err(Unsuitable::Address),
-                Err(Unsuitable::Address),
-            ),
-            (
-                "http://[::ffff:169.254.169.254]/",
-                Err(Unsuitable::Url),
-                Err(Unsuitable::Address),
-            ),
-            (
-                "https://[64:ff9b::a9fe:a9fe]/",
-                Err(Unsuitable::Address),
-                Err(Unsuitable::Address),
-            ),
-            (
-                "https://168.63.129.16/",
-                Err(Unsuitable::Address),
-                Err(Unsuitable::Address),
-            ),
-            ("https://[::1]/", Err(Unsuitable::Address), Ok(())),
-            (
-                "https://[::ffff:127.0.0.1]/",
-                Err(Unsuitable::Address),
-                Ok(()),
-            ),
-            ("https://[fd00::1]/", Err(Unsuitable::Address), Ok(())),
+            ("http://example.com/hook", form, Ok(())),
+            ("ftp://example.com/", form, form),
+            ("https://user:pw@example.com/", form, form),
+            ("https://example.com:0/", form, form),
+            ("https://127.0.0.1/", address, Ok(())),
+            ("https://127.0.0.1./", address, Ok(())),
+            ("https://2130706433/", address, Ok(())),
+            ("https://0x7f.1/", address, Ok(())),
+            ("https://0177.0.0.1/", address, Ok(())),
+            ("https://10.1.2.3:8443/", address, Ok(())),
+            ("https://169.254.169.254/latest", address, address),
+            ("http://[::ffff:169.254.169.254]/", form, address),
+            ("https://[64:ff9b::a9fe:a9fe]/", address, address),
+            ("https://168.63.129.16/", address, address),
+            ("https://[::1]/", address, Ok(())),
+            ("https://[::ffff:127.0.0.1]/", address, Ok(())),
+            ("https://[fd00::1]/", address, Ok(())),
             ("https://1.1.1.1/", Ok(()), Ok(())),
         ] {
             assert_eq!(checked(url, false), public, "{url}");
