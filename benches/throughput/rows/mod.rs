@@ -28,21 +28,34 @@ pub(crate) struct Settings {
     pub(crate) short: bool,
     /// Parts that are measured; empty: all.
     pub(crate) only: Vec<String>,
+    /// How often each program is measured.
+    rounds: Option<usize>,
+    /// How many connections post to receivers; empty: 1, 16, 64 and 256 in turns.
+    pub(crate) connections: Vec<usize>,
 }
 
 pub(crate) fn settings() -> &'static Settings {
     static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
-        let only = std::env::var("ONLY").unwrap_or_default();
+        let list = |name| {
+            let list = std::env::var(name).unwrap_or_default();
+            list.split_terminator(',')
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let numbers = |name| list(name).into_iter().map(|it| it.parse().unwrap());
         Settings {
             short: std::env::var_os("SHORT").is_some(),
-            only: only.split_terminator(',').map(str::to_owned).collect(),
+            only: list("ONLY"),
+            rounds: numbers("ROUNDS").next(),
+            connections: numbers("CONNECTIONS").collect(),
         }
     });
     &SETTINGS
 }
 
 pub(crate) fn rounds() -> usize {
-    if settings().short { 1 } else { 3 }
+    let by_itself = if settings().short { 1 } else { 3 };
+    settings().rounds.unwrap_or(by_itself)
 }
 
 /// How long load is sent.

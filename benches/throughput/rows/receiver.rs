@@ -1,6 +1,6 @@
 //! The receiver: webhooks posted over some connections.
 
-use super::{BOTH, database, purge, queue, rounds, window};
+use super::{BOTH, database, purge, queue, rounds, settings, window};
 use crate::program::Program;
 use crate::table::Table;
 use crate::{Side, event, load};
@@ -9,7 +9,11 @@ pub(crate) async fn measure(table: &mut Table) {
     let database = database().await;
     let _queues = [queue(Side::Ours).await, queue(Side::Bare).await];
     let mut programs = BOTH.map(|side| Program::start(side, &["receiver"], &database));
-    for connections in [1, 16, 64, 256] {
+    let connections = match settings().connections[..] {
+        [] => &[1, 16, 64, 256],
+        ref connections => connections,
+    };
+    for &connections in connections {
         let mut figures = [(); 3].map(|()| [Vec::new(), Vec::new()]);
         for round in 0..=rounds() {
             for (index, side) in BOTH.into_iter().enumerate() {
