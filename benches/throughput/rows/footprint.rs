@@ -5,10 +5,13 @@ use std::time::Instant;
 use super::{database, rounds};
 use crate::Side;
 use crate::program::{self, Program};
+use crate::support::rabbitmq;
 use crate::table::Table;
 
 pub(crate) async fn measure(table: &mut Table) {
     let database = database().await;
+    // Started here, so that no program waits for the broker.
+    rabbitmq::shared();
     for roles in [
         &["receiver"][..],
         &["worker"],
