@@ -45,8 +45,8 @@ const MOST_OF_ROW: usize = 1_000;
 /// The most rows of one statement: its texts are copied twice on their way to the database.
 const MOST_ROWS: usize = 3;
 
-/// The most rows of one write, which is a second of 20,000 webhooks. Each ends with a wait for the disk,
-/// where the broker's may lie on the same one: then webhooks wait along.
+/// The most rows of one write, which is a second of 20,000 webhooks. Each write ends with a wait for the
+/// disk, which the broker may wait for as well.
 const MOST_WRITTEN: usize = 20;
 
 /// The time that a worker is given before the ledger is looked at.
