@@ -42,12 +42,8 @@ const MOST_NOTES: usize = 100_000;
 /// The most events of one row.
 const MOST_OF_ROW: usize = 1_000;
 
-/// The most rows of one statement: its texts are copied twice on their way to the database.
+/// The most rows of one write: its texts are copied twice on their way to the database.
 const MOST_ROWS: usize = 3;
-
-/// The most rows of one write, which is a second of 20,000 webhooks. Each write ends with a wait for the
-/// disk, which the broker may wait for as well.
-const MOST_WRITTEN: usize = 20;
 
 /// The time that a worker is given before the ledger is looked at.
 const FIRST_LOOK: Duration = Duration::from_secs(15);
@@ -118,7 +114,7 @@ impl Notes {
     /// Takes some rows out.
     fn take(&mut self) -> Vec<(AppSlug, AcknowledgedNotes)> {
         let mut taken = Vec::new();
-        while taken.len() < MOST_WRITTEN
+        while taken.len() < MOST_ROWS
             && let Some(mut first) = self.by_app.first_entry()
         {
             let app = first.key().clone();
@@ -214,10 +210,8 @@ async fn write(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
-    for rows in rows.chunks(MOST_ROWS) {
-        let rows = rows.iter().map(|(app, events)| (app, events));
-        tx.acknowledged_add(rows, now.plus(FIRST_LOOK)).await?;
-    }
+    let rows = rows.iter().map(|(app, events)| (app, events));
+    tx.acknowledged_add(rows, now.plus(FIRST_LOOK)).await?;
     tx.commit().await
 }
 
