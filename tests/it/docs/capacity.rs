@@ -80,8 +80,8 @@ fn what_follows_does() {
     for (letter, computed) in [
         ("w", event),
         ("d", 0.59 * event),
-        ("k", 0.35 * event),
-        ("b", 0.06 * event),
+        ("k", 0.33 * event),
+        ("b", 0.08 * event),
         ("r", CORES / of("R")),
         ("v", CORES / of("R") / 3.0),
         ("a", CORES / of("A")),
