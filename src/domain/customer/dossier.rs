@@ -186,13 +186,14 @@ impl<'a> Dossier<'a> {
     pub fn held_by(&self) -> BTreeSet<ObjectKey> {
         let mut keys: BTreeSet<ObjectKey> = BTreeSet::new();
         for it in &self.actions.acting {
-            keys.insert(it.subject.clone());
-            // A later refund of the payment is another one, which may hold it again.
-            let refunds = self.payments.all.get(&it.subject);
-            let refunds = refunds.into_iter().flat_map(|payment| &payment.refunds);
             if it.hold == Hold::Refund {
-                keys.remove(&it.subject);
+                // By the refunds' own keys: a later one of the payment may hold it again, and the payment's
+                // key is that of Paddle's dispute.
+                let payment = self.payments.all.get(&it.subject);
+                let refunds = payment.into_iter().flat_map(|payment| &payment.refunds);
                 keys.extend(refunds.map(|refund| refund.key.clone()));
+            } else {
+                keys.insert(it.subject.clone());
             }
         }
         keys
