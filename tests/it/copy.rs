@@ -345,6 +345,29 @@ async fn mistakes_are_named_and_no_password_is_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_waits_for_one_that_has_just_ended_and_for_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = with_messages(dir.path(), 1).await;
+    let to = unused_database().await;
+    // As the connection of another copy has it.
+    let mut other = PgConnection::connect(to.expose_secret()).await.unwrap();
+    let lock = format!("SELECT pg_advisory_lock({})", 0x0074_6f6c_6c63_6f70_i64);
+    other.execute(AssertSqlSafe(lock)).await.unwrap();
+
+    let refused = copy(&source, &to, &[]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = err(&refused);
+    assert!(said.contains("another `tollgate copy` writes"), "{said}");
+
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        other.close().await.unwrap();
+    };
+    let (copied, ()) = tokio::join!(copy(&source, &to, &[]), ends);
+    assert!(copied.status.success(), "{}", err(&copied));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_lacks_letters_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let source = with_messages(dir.path(), 1).await;

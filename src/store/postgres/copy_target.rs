@@ -1,12 +1,13 @@
 //! A database that a copy is written into.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::address;
 use super::encoding::refuse_narrow;
@@ -21,6 +22,13 @@ use crate::store::{StoreError, schema};
 /// A number that no other lock of ours has: two copies into one database would both think that it
 /// is theirs.
 const LOCK: i64 = 0x0074_6f6c_6c63_6f70;
+
+/// How long the lock is waited for: a copy that has just ended has it until the server notices that its connection
+/// is gone.
+const LOCK_TIME: Duration = Duration::from_secs(3);
+
+/// The time between looks at the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection to the database.
 pub(in crate::store) struct CopyTarget {
@@ -61,11 +69,21 @@ impl CopyTarget {
         schema::check(&mut self.connection, MIGRATIONS, is_missing_table).await
     }
 
-    /// Takes the lock of a copy, held as long as the connection. Returns false if another has it.
+    /// Takes the lock of a copy, held as long as the connection. Returns false if another keeps it.
     pub(in crate::store) async fn lock(&mut self) -> Result<bool, StoreError> {
-        let sql = "SELECT pg_try_advisory_lock($1)";
-        let taken = sqlx::query_scalar(sql).bind(LOCK);
-        taken.fetch_one(&mut self.connection).await.map_err(failed)
+        let latest = Instant::now() + LOCK_TIME;
+        loop {
+            let sql = "SELECT pg_try_advisory_lock($1)";
+            let taken = sqlx::query_scalar(sql).bind(LOCK);
+            let is_ours = taken.fetch_one(&mut self.connection).await;
+            if is_ours.map_err(failed)? {
+                return Ok(true);
+            }
+            if Instant::now() >= latest {
+                return Ok(false);
+            }
+            sleep(LOCK_PAUSE).await;
+        }
     }
 
     /// Returns the source of the copy that has not ended here, if there is one.
