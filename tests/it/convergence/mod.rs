@@ -14,11 +14,12 @@ pub(crate) mod traces;
 
 use std::collections::BTreeSet;
 
+use tollgate::domain::apply::working_set::WorkingSet;
 use tollgate::domain::billing::assessment::Standing;
 use tollgate::domain::billing::fact::{DisputeStage, Fact, Occurrence, RefundStage};
 use tollgate::domain::customer::flag::{Flag, FlagKind};
 use tollgate::domain::customer::row::{Derived, Hold, Profile, Status};
-use tollgate::domain::policy::Policy;
+use tollgate::domain::policy::{OnDisputeOpened, OnFullRefund, Policy};
 use tollgate::domain::time::Timestamp;
 
 use crate::convergence::orders::orders;
@@ -386,6 +387,44 @@ fn courtesy_and_retry() {
     .end();
     assert_active(&end, "cus_1");
     assert!(end.of("cus_1").courtesy);
+}
+
+#[test]
+fn a_dispute_is_waived_with_the_refund_of_its_payment() {
+    let (account, subscription) = (paddle("ctm_1"), paddle("sub_1"));
+    // The dispute has the key of its payment.
+    let transaction = paddle("txn_1");
+    let tied = [transaction.clone(), account.clone()];
+    let reactivate = |store: &mut MemoryStore| {
+        let id = store.customer(&account);
+        let act = |working_set: &mut WorkingSet| working_set.reactivate(&id, at(700));
+        store.act(act).unwrap();
+    };
+    let end = |act: &dyn Fn(&mut MemoryStore)| {
+        let payment = pay(&transaction, &account).of(&subscription);
+        History {
+            policy: Policy {
+                on_full_refund: OnFullRefund::Expire,
+                on_dispute_opened: OnDisputeOpened::Suspend,
+                ..policy()
+            },
+            now: NOW,
+            before: vec![
+                sub_of(&subscription, &account, "active").at(2),
+                payment.line("A", 100, 2, 40).paid(2),
+                part("adj_1", 100, 20),
+                disputed(&transaction, DisputeStage::Open, &tied, 30),
+            ],
+            act,
+            // Ends the courtesy that the reactivation is besides.
+            after: vec![sub_of(&subscription, &account, "active").at(800)],
+        }
+        .end()
+    };
+    // What the refund ends, the dispute does not hold as well.
+    let refunded = BTreeSet::from([Hold::Refund]);
+    assert_eq!(end(&|_| {}).of("ctm_1").holds, refunded);
+    assert_eq!(end(&reactivate).of("ctm_1").holds, BTreeSet::new());
 }
 
 #[test]
