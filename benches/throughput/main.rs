@@ -1,7 +1,7 @@
 //! How fast Tollgate is, beside programs that do the same input and output and nothing else:
 //! `cargo bench --bench throughput`. `ONLY=receiver,access` measures parts, `CONNECTIONS=16,64` some of the
-//! receiver's, `ROUNDS=9` more often than three times, `SHORT=1` only shows that everything still runs,
-//! `JSON=file` says where the figures go.
+//! receiver's, `ROUNDS=9` more often than three times, `CUSTOMERS=20000` a longer backlog, `SHORT=1` only shows
+//! that everything still runs, `JSON=file` says where the figures go.
 //! `BEFORE=target/release/tollgate-before` drains with the worker of another build, too.
 //!
 //! Only ratios measured in the same minute count: broker, database, load and what is measured

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::rows::settings;
+use crate::rows::customers;
 use crate::support::rabbitmq;
 use crate::{Side, event};
 
@@ -43,11 +43,6 @@ pub(crate) fn migrate(side: Side, database: &SecretString) {
         .status()
         .unwrap();
     assert!(migrated.success(), "{} migrate: {migrated}", side.prefix());
-}
-
-/// The customers that the events of a backlog are about.
-pub(crate) fn customers() -> usize {
-    if settings().short { 500 } else { 5_000 }
 }
 
 /// A running program. Ends when it is dropped.

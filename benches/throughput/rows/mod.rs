@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     rounds: Option<usize>,
     /// How many connections post to receivers; empty: 1, 16, 64 and 256 in turns.
     pub(crate) connections: Vec<usize>,
+    /// The customers of a backlog, each of whom has four events.
+    customers: Option<usize>,
 }
 
 pub(crate) fn settings() -> &'static Settings {
@@ -48,6 +50,7 @@ pub(crate) fn settings() -> &'static Settings {
             only: list("ONLY"),
             rounds: numbers("ROUNDS").next(),
             connections: numbers("CONNECTIONS").collect(),
+            customers: numbers("CUSTOMERS").next(),
         }
     });
     &SETTINGS
@@ -56,6 +59,12 @@ pub(crate) fn settings() -> &'static Settings {
 pub(crate) fn rounds() -> usize {
     let by_itself = if settings().short { 1 } else { 3 };
     settings().rounds.unwrap_or(by_itself)
+}
+
+/// The customers that the events of a backlog are about.
+pub(crate) fn customers() -> usize {
+    let by_itself = if settings().short { 500 } else { 5_000 };
+    settings().customers.unwrap_or(by_itself)
 }
 
 /// How long load is sent.

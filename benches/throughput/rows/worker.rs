@@ -7,18 +7,18 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
 use tollgate::queue::Publisher;
 
-use super::{BOTH, database, queue, rounds};
+use super::{BOTH, customers, database, queue, rounds};
 use crate::program::{self, Program};
 use crate::support::postgres;
 use crate::table::Table;
 use crate::{Side, drained, event};
 
 /// How long a backlog may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Messages of one draining, and the customers that they are about.
 fn backlog() -> (usize, usize) {
-    let customers = program::customers();
+    let customers = customers();
     (4 * customers, customers)
 }
 
