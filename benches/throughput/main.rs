@@ -42,7 +42,7 @@ use support::postgres;
 use table::Table;
 
 /// Whose programs are measured. Each has exchanges and queues of its own, declared alike.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     Ours,
     Bare,

@@ -10,9 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::worker::{drain, fill};
-use super::{BOTH, database, rounds};
-use crate::program::Program;
+use super::BOTH;
+use super::worker::in_turns;
 use crate::support::postgres;
 use crate::table::Table;
 
@@ -21,23 +20,8 @@ const DELAY: Duration = Duration::from_millis(5);
 
 pub(crate) async fn measure(table: &mut Table) {
     let proxy = proxy(SocketAddr::from(([127, 0, 0, 1], postgres::SHARED.port()))).await;
-    for (count, what) in [(1, "worker"), (2, "two workers")] {
-        let mut rates = [Vec::new(), Vec::new()];
-        for _ in 0..rounds() {
-            for (rates, side) in rates.iter_mut().zip(BOTH) {
-                let database = database().await;
-                fill(side).await;
-                let far = through(proxy, &database);
-                let mut programs: Vec<Program> = (0..count)
-                    .map(|_| Program::start(side, &["worker"], &far))
-                    .collect();
-                rates.push(drain(&mut programs, &database).await);
-            }
-        }
-        let [ours, bare] = rates;
-        let what = format!("{what}, database 5 ms away");
-        table.add(what, "events/s", ours, bare);
-    }
+    let drained = in_turns(&BOTH, |database| through(proxy, database)).await;
+    drained.show(table, "database 5 ms away");
 }
 
 /// The same database by way of a proxy.

@@ -89,6 +89,13 @@ pub(crate) async fn database() -> SecretString {
     url
 }
 
+/// Removes a database that was measured: the server would tidy it up while others are.
+pub(crate) async fn remove(database: &SecretString) {
+    let (_, name) = database.expose_secret().rsplit_once('/').unwrap();
+    let sql = format!("DROP DATABASE {name} WITH (FORCE)");
+    postgres::SHARED.run(&sql).await;
+}
+
 /// Declares a side's exchanges and queues.
 pub(crate) async fn queue(side: Side) -> RabbitQueue {
     let settings = rabbitmq::shared().settings(side.prefix());

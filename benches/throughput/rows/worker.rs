@@ -1,5 +1,6 @@
 //! The worker: a backlog, drained by one process or by two.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -7,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
 use tollgate::queue::Publisher;
 
-use super::{BOTH, customers, database, queue, rounds};
+use super::{BOTH, customers, database, queue, remove, rounds};
 use crate::program::{self, Program};
 use crate::support::postgres;
 use crate::table::Table;
@@ -15,6 +16,9 @@ use crate::{Side, drained, event};
 
 /// How long a backlog may take.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// The numbers of workers that drain.
+const WORKERS: [(usize, &str); 2] = [(1, "worker"), (2, "two workers")];
 
 /// Messages of one draining, and the customers that they are about.
 fn backlog() -> (usize, usize) {
@@ -25,43 +29,69 @@ fn backlog() -> (usize, usize) {
 pub(crate) async fn measure(table: &mut Table) {
     let mut sides = BOTH.to_vec();
     sides.extend(std::env::var_os("BEFORE").map(|_| Side::Before));
-    let mut memory = Vec::new();
-    let mut written = [Vec::new(), Vec::new()];
-    for (count, what) in [(1, "worker, backlog"), (2, "two workers, backlog")] {
-        let mut rates = vec![Vec::new(); sides.len()];
-        for _ in 0..rounds() {
-            for (rates, &side) in rates.iter_mut().zip(&sides) {
-                let drained = drain_once(side, count).await;
-                rates.push(drained.rate);
-                match side {
-                    Side::Ours if count == 1 => {
-                        memory.push(drained.memory);
-                        written[0].push(drained.written);
-                    }
-                    Side::Bare if count == 1 => written[1].push(drained.written),
-                    Side::Ours | Side::Bare | Side::Before => {}
-                }
-            }
-        }
-        let mut rates = rates.into_iter();
-        let (ours, bare) = (rates.next().unwrap(), rates.next().unwrap());
-        table.add(what, "events/s", ours, bare);
-        if let Some(before) = rates.next() {
-            table.add(
-                format!("{what}, the build before"),
-                "events/s",
-                before,
-                Vec::new(),
-            );
+    let drained = in_turns(&sides, SecretString::clone).await;
+    drained.show(table, "backlog");
+    for (count, what) in WORKERS {
+        let before = drained.all(Side::Before, count, |it| it.rate);
+        if !before.is_empty() {
+            let what = format!("{what}, backlog, the build before");
+            table.add(what, "events/s", before, Vec::new());
         }
     }
+    let memory = drained.all(Side::Ours, 1, |it| it.memory);
     table.add("worker, memory at the most", "MiB", memory, Vec::new());
-    let [ours, bare] = written;
+    let [ours, bare] = BOTH.map(|side| drained.all(side, 1, |it| it.written));
     table.add("worker, written for an event", "KiB", ours, bare);
 }
 
+/// Has the backlog drained by one worker and by two of each side, round by round. `seen` is the address
+/// by which workers reach a database.
+pub(super) async fn in_turns(
+    sides: &[Side],
+    seen: impl Fn(&SecretString) -> SecretString,
+) -> Drainings {
+    let mut drainings = Drainings::default();
+    for round in 0..rounds() {
+        let mut turns = WORKERS.map(|(count, _)| count);
+        // What comes later in a round finds another machine.
+        turns.rotate_left(round % 2);
+        for (count, &side) in turns
+            .iter()
+            .flat_map(|it| sides.iter().map(move |side| (*it, side)))
+        {
+            let drained = drain_once(side, count, &seen).await;
+            drainings.0.entry((side, count)).or_default().push(drained);
+        }
+    }
+    drainings
+}
+
+/// The drainings by so many workers of a side, round by round.
+#[derive(Default)]
+pub(super) struct Drainings(BTreeMap<(Side, usize), Vec<Drained>>);
+
+impl Drainings {
+    fn all(&self, side: Side, workers: usize, figure: impl Fn(&Drained) -> f64) -> Vec<f64> {
+        let rounds = self.0.get(&(side, workers)).into_iter().flatten();
+        rounds.map(figure).collect()
+    }
+
+    /// Adds the rates, and what two workers have of that of one, round by round.
+    pub(super) fn show(&self, table: &mut Table, of: &str) {
+        for (count, what) in WORKERS {
+            let [ours, bare] = BOTH.map(|side| self.all(side, count, |it| it.rate));
+            table.add(format!("{what}, {of}"), "events/s", ours, bare);
+        }
+        let [ours, bare] = BOTH.map(|side| {
+            let [one, two] = WORKERS.map(|(count, _)| self.all(side, count, |it| it.rate));
+            one.iter().zip(two).map(|(one, two)| two / one).collect()
+        });
+        table.add(format!("two beside one, {of}"), "times", ours, bare);
+    }
+}
+
 /// What one draining of the backlog showed.
-struct Drained {
+pub(super) struct Drained {
     /// Events a second.
     rate: f64,
     /// What the first worker took of memory at the most, in MiB.
@@ -70,7 +100,11 @@ struct Drained {
     written: f64,
 }
 
-async fn drain_once(side: Side, workers: usize) -> Drained {
+async fn drain_once(
+    side: Side,
+    workers: usize,
+    seen: impl Fn(&SecretString) -> SecretString,
+) -> Drained {
     let database = match side {
         Side::Ours | Side::Bare => database().await,
         // It has a schema of its own, and makes its app by itself. Its queue may have another
@@ -85,15 +119,18 @@ async fn drain_once(side: Side, workers: usize) -> Drained {
         }
     };
     fill(side).await;
+    let address = seen(&database);
     let mut programs: Vec<Program> = (0..workers)
-        .map(|_| Program::start(side, &["worker"], &database))
+        .map(|_| Program::start(side, &["worker"], &address))
         .collect();
-    let rate = drain(&mut programs, &database).await;
-    Drained {
-        rate,
+    let drained = Drained {
+        rate: drain(&mut programs, &database).await,
         memory: programs[0].memory("VmHWM"),
         written: written(&database).await,
-    }
+    };
+    drop(programs);
+    remove(&database).await;
+    drained
 }
 
 /// The size of all tables for one event of the backlog, in KiB. What was published and removed again
@@ -109,7 +146,7 @@ async fn written(database: &SecretString) -> f64 {
 }
 
 /// Puts a backlog into a side's queue.
-pub(super) async fn fill(side: Side) {
+async fn fill(side: Side) {
     let (events, customers) = backlog();
     let queue = queue(side).await;
     let published = stream::iter(0..events)
@@ -119,7 +156,7 @@ pub(super) async fn fill(side: Side) {
 }
 
 /// Waits until the backlog is in the ledger; events a second.
-pub(super) async fn drain(programs: &mut [Program], database: &SecretString) -> f64 {
+async fn drain(programs: &mut [Program], database: &SecretString) -> f64 {
     let mut connection = PgConnection::connect(database.expose_secret())
         .await
         .unwrap();
