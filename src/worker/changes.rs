@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::Worker;
+use super::loops::Loops;
 use super::part::CHANGES;
 use super::pause::Pause;
 use crate::pipeline::announce::{self, AnnounceError};
@@ -17,12 +16,12 @@ const INTERVAL: Duration = Duration::from_millis(200);
 
 impl Worker {
     /// Starts the loops that tell others of changes.
-    pub(super) fn spawn_changes(&self, loops: &mut JoinSet<()>) {
+    pub(super) fn start_changes(&self, loops: &mut Loops) {
         if let Some((announcer, holder)) = self.announce_to.clone() {
-            loops.spawn(self.clone().run_changes(announcer, holder));
+            loops.start_apart(self.clone().run_changes(announcer, holder));
         }
         if let Some(deliveries) = self.deliveries.clone() {
-            loops.spawn(self.clone().run_hooks(deliveries));
+            loops.start_apart(self.clone().run_hooks(deliveries));
         }
     }
 

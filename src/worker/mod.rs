@@ -20,6 +20,7 @@ mod changes;
 mod events;
 mod failure;
 mod hooks;
+mod loops;
 mod outages;
 mod part;
 mod pause;
@@ -36,7 +37,6 @@ mod upkeep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -51,6 +51,7 @@ use crate::pipeline::{erasure, policy, relay, timers};
 use crate::queue::{Announcer, Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
 use failure::failures_in;
+use loops::Loops;
 use outages::Outages;
 use part::{RELAY, TIMERS, part_of};
 use pause::Pause;
@@ -174,25 +175,25 @@ impl Worker {
         failed: impl Consumer,
         relay_to: Option<Arc<dyn Publisher>>,
     ) {
-        let mut loops = JoinSet::new();
-        loops.spawn(self.clone().run_events(work));
-        loops.spawn(self.clone().run_dead_letters(failed));
-        if let Some(publisher) = relay_to {
-            loops.spawn(self.clone().run_relay(publisher));
-        }
+        let mut loops = Loops::new(self.shutdown.clone());
+        loops.start(self.clone().run_events(work));
+        loops.start(self.clone().run_dead_letters(failed));
+        self.start_changes(&mut loops);
+        loops.start_apart(self.clone().run_timers());
         if let Some(publisher) = self.replay_to.clone() {
-            loops.spawn(self.clone().run_replays(Arc::clone(&publisher)));
-            loops.spawn(self.clone().run_pauses(publisher));
+            loops.start_apart(self.clone().run_replays(Arc::clone(&publisher)));
+            loops.start_apart(self.clone().run_pauses(publisher));
         }
-        self.spawn_changes(&mut loops);
+        if let Some(publisher) = relay_to {
+            loops.start_apart(self.clone().run_relay(publisher));
+        }
         if let Some(apis) = self.apis.clone() {
-            loops.spawn(self.clone().run_reconciles(apis.clone()));
-            loops.spawn(self.clone().run_refetches(apis));
+            loops.start_apart(self.clone().run_reconciles(apis.clone()));
+            loops.start_apart(self.clone().run_refetches(apis));
         }
-        loops.spawn(self.clone().run_accounts());
-        loops.spawn(self.clone().run_upkeep());
-        loops.spawn(self.clone().run_timers());
-        while let Some(ended) = loops.join_next().await {
+        loops.start_apart(self.clone().run_accounts());
+        loops.start_apart(self.clone().run_upkeep());
+        while let Some(ended) = loops.ended().await {
             if let Err(error) = ended {
                 error!(%error, "a worker loop panicked; restart the process");
                 self.progress.stopped();
