@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
 use uuid::Uuid;
 
 use super::forgotten::{customer_deleted, without_persons};
@@ -285,8 +284,6 @@ impl BatchResult {
         if effect.forgotten {
             entry.payload = None;
         }
-        entry.customer = effect.customer;
-        entry.changes = json!(effect.changes);
         let actor = Actor::Event(task.key.clone());
         self.audit.extend(audit_entries(
             &task.key.app,
@@ -294,6 +291,8 @@ impl BatchResult {
             &effect.changes,
             self.now,
         ));
+        entry.customer = effect.customer;
+        entry.changes = effect.changes;
     }
 
     /// Writes outcomes, duplicates, audit entries, and which endpoints are live, after taking from the
@@ -344,7 +343,7 @@ pub(super) fn ledger_entry(
         customer: None,
         account: named.account.clone(),
         named: named.ids.clone(),
-        changes: json!([]),
+        changes: Vec::new(),
         payload: Some(message.body.to_string()),
         digest,
     }

@@ -143,7 +143,7 @@ pub async fn preview_one(
     };
     let entry = result.entries.pop();
     let (error, customer, changes) = entry.map_or((error, None, json!([])), |entry| {
-        (entry.error, entry.customer, entry.changes)
+        (entry.error, entry.customer, json!(entry.changes))
     });
     Ok(Preview {
         outcome,

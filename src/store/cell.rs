@@ -17,6 +17,7 @@ use crate::domain::access::plan::{PackageGrant, PlanLicense};
 use crate::domain::access::token::TokenHash;
 use crate::domain::access::versions::Scheme;
 use crate::domain::app_settings::KeptSettings;
+use crate::domain::apply::change::Change;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
 };
@@ -172,8 +173,8 @@ pub(crate) use documents;
 
 documents! {
     AccountHistory, Bodies, Customer, DisputeHistory, Json, KeptSettings, Map<String, Json>,
-    OtherBodies, PaymentHistory, Policy, RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<PlanLicense>,
-    Vec<String>,
+    OtherBodies, PaymentHistory, Policy, RefundHistory, SubscriptionHistory, Vec<Change>, Vec<PackageGrant>,
+    Vec<PlanLicense>, Vec<String>,
 }
 
 impl IntoCell for &str {

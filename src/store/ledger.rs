@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::cell::Nanos;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
+use crate::domain::apply::change::Change;
 use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider};
 use crate::domain::mode::Mode;
@@ -68,8 +69,8 @@ pub struct LedgerEntry {
     pub account: Option<ObjectKey>,
     /// The ids of objects that its payload names.
     pub named: Vec<String>,
-    /// Its changes, as a JSON list.
-    pub changes: serde_json::Value,
+    /// Its changes.
+    pub changes: Vec<Change>,
     /// The signed bytes; `None` where nothing about a person may be kept.
     pub payload: Option<String>,
     /// Their digest.
@@ -159,7 +160,7 @@ record! {
         error_detail: Option<&'a str>,
         customer_id: Option<&'a CustomerId>,
         billing_account: Option<&'a ObjectKey>,
-        changes: &'a serde_json::Value,
+        changes: &'a Vec<Change>,
         payload_removed_at: Option<Timestamp>,
         digest: &'a BodyDigest,
     }
