@@ -105,21 +105,31 @@ impl Tx {
         ids: impl IntoIterator<Item = &'a str> + Send,
     ) -> Result<BTreeMap<&'a str, BTreeSet<ObjectKey>>, StoreError> {
         let by_hash: BTreeMap<i64, &str> = ids.into_iter().map(|id| (hash(id), id)).collect();
+        // Most batches name nothing that was erased. To plan all of it as one join took half a millisecond of
+        // each.
         let sql = r"
             SELECT it.hash, it.account
             FROM {rows} AS named
             JOIN erased_objects AS it ON it.app = $2 AND it.hash = named.key
-            JOIN accounts ON accounts.app = $2 AND accounts.key = it.account
+        ";
+        let named = keys(by_hash.keys().copied());
+        let rows: Vec<OwnerRow> = self.fetch(sql, binds![named, app]).await?;
+        let accounts: BTreeSet<&ObjectKey> = rows.iter().map(|row| &row.account).collect();
+        let sql = r"
+            SELECT accounts.key
+            FROM {rows} AS wanted
+            JOIN accounts ON accounts.app = $2 AND accounts.key = wanted.key
             WHERE accounts.kept ->> 'pin' IS NOT NULL
                 AND NOT EXISTS (
                     SELECT 1 FROM customers WHERE customers.id = accounts.kept ->> 'pin'
                 )
         ";
-        let named = keys(by_hash.keys().copied());
-        let rows: Vec<OwnerRow> = self.fetch(sql, binds![named, app]).await?;
+        let unclaimed: BTreeSet<ObjectKey> = self
+            .fetch_values("accounts", sql, binds![keys(accounts), app])
+            .await?;
         let mut owners: BTreeMap<&str, BTreeSet<ObjectKey>> = BTreeMap::new();
         for OwnerRow { hash, account } in rows {
-            if let Some(id) = by_hash.get(&hash) {
+            if let Some(id) = by_hash.get(&hash).filter(|_| unclaimed.contains(&account)) {
                 owners.entry(id).or_default().insert(account);
             }
         }
