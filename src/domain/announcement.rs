@@ -172,11 +172,9 @@ pub fn announced(
         }
         _ => {}
     }
-    let mut all = vec![announcement(kind, data.clone())];
-    if operation == "flag" {
-        all.push(announcement(FLAG_RAISED, data));
-    }
-    all
+    let raised = (operation == "flag").then(|| announcement(FLAG_RAISED, data.clone()));
+    let told = announcement(kind, data);
+    [told].into_iter().chain(raised).collect()
 }
 
 /// What operators are told of a flag that the audit has no entry of.
