@@ -18,8 +18,12 @@ use crate::store::change::StoredChange;
 use crate::store::{Store, StoreError};
 
 /// Most changes of one round. All share the three transactions of a round, two of which are forced to the disk:
-/// with 256, they took a worker that drains a backlog some percent of its rate.
+/// with 256, a worker that drains a backlog had 25 rounds a second.
 pub const BATCH: u32 = 1_024;
+
+/// Most changes that are under way at once, as many as the publisher lets fly: further ones would wait there, and
+/// the time that each is given for its confirm would pass meanwhile.
+const AT_ONCE: usize = 256;
 
 /// How long a lease lasts without being renewed: several times longer than a round takes at worst,
 /// with a confirm for each of a customer's changes.
@@ -90,7 +94,8 @@ pub async fn announce(
     }
 }
 
-/// Publishes changes in waves, of each customer one in a wave. Returns those that the broker has.
+/// Publishes changes in waves of at most [`AT_ONCE`], of each customer one in a wave. Returns those that the broker
+/// has.
 async fn publish(
     announcer: &dyn Announcer,
     found: Vec<StoredChange>,
@@ -106,7 +111,7 @@ async fn publish(
                 .customer
                 .as_ref()
                 .is_none_or(|it| seen.insert(it.clone()));
-            if is_first {
+            if is_first && wave.len() < AT_ONCE {
                 wave.push(change);
             } else {
                 later.push_back(change);
@@ -134,5 +139,108 @@ fn notice(change: &StoredChange) -> Notice {
         kind: change.kind.clone(),
         occurred_at: change.occurred_at,
         body: change.body(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, PoisonError};
+
+    use async_trait::async_trait;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::id::{AppSlug, ChangeId};
+
+    /// Takes everything but what it refuses, each after others had their turn.
+    #[derive(Default)]
+    struct Taking {
+        refused: Option<String>,
+        seen: Mutex<Seen>,
+    }
+
+    #[derive(Default)]
+    struct Seen {
+        under_way: usize,
+        most: usize,
+        ids: Vec<String>,
+    }
+
+    impl Taking {
+        fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+            look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+
+    #[async_trait]
+    impl Announcer for Taking {
+        async fn announce(&self, notice: Notice) -> Result<(), QueueError> {
+            self.seen(|seen| {
+                seen.under_way += 1;
+                seen.most = seen.most.max(seen.under_way);
+            });
+            tokio::task::yield_now().await;
+            let is_refused = self.refused.as_ref() == Some(&notice.id);
+            self.seen(|seen| {
+                seen.under_way -= 1;
+                seen.ids.push(notice.id);
+            });
+            if is_refused {
+                Err(QueueError::Closed)
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    /// Changes of so many customers in turns.
+    fn changes(count: u16, customers: u16) -> Vec<StoredChange> {
+        let change = |number: u16| StoredChange {
+            seq: number.into(),
+            id: ChangeId::from_uuid(Uuid::from_u128(number.into())),
+            app: AppSlug::default_app(),
+            customer: Some(CustomerId::from_uuid(Uuid::from_u128(
+                (number % customers).into(),
+            ))),
+            kind: "customer.updated".to_owned(),
+            occurred_at: Timestamp::from_nanos(0),
+            data: json!({}),
+        };
+        (0..count).map(change).collect()
+    }
+
+    #[tokio::test]
+    async fn no_more_are_under_way_than_the_publisher_lets_fly() {
+        let (announcer, found) = (Taking::default(), changes(1_000, 400));
+        let (mut done, failed) = publish(&announcer, found.clone()).await;
+        assert!(failed.is_none());
+        done.sort_unstable();
+        assert_eq!(done, (0..1_000).collect::<Vec<i64>>());
+        announcer.seen(|seen| {
+            assert_eq!(seen.most, AT_ONCE);
+            let mut told: BTreeMap<&Option<CustomerId>, Vec<&String>> = BTreeMap::new();
+            for id in &seen.ids {
+                let change = found.iter().find(|it| it.id.to_string() == *id).unwrap();
+                told.entry(&change.customer).or_default().push(id);
+            }
+            // Ids are numbered in the order of the changes.
+            assert!(told.values().all(|ids| ids.is_sorted()), "{told:?}");
+        });
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_after_one_has_failed() {
+        let found = changes(1_000, 400);
+        let announcer = Taking {
+            refused: Some(found[3].id.to_string()),
+            ..Taking::default()
+        };
+        let (done, failed) = publish(&announcer, found).await;
+        assert!(failed.is_some());
+        let first: Vec<i64> = (0..256).filter(|seq| *seq != 3).collect();
+        assert_eq!(done, first);
+        assert_eq!(announcer.seen(|seen| seen.ids.len()), AT_ONCE);
     }
 }
