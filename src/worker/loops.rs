@@ -15,7 +15,7 @@ const APART: Duration = Duration::from_millis(30);
 pub(super) struct Loops {
     running: JoinSet<()>,
     shutdown: CancellationToken,
-    /// When the loop begins that was started last, after the worker.
+    /// How long after the worker the last of the loops begins.
     latest: Duration,
 }
 
@@ -47,5 +47,43 @@ impl Loops {
     /// Waits until a loop has ended. `None` once all have.
     pub(super) async fn ended(&mut self) -> Option<Result<(), JoinError>> {
         self.running.join_next().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn loops_begin_apart_and_none_after_shutdown() {
+        let began = Arc::new(Mutex::new(Vec::new()));
+        let note = || {
+            let began = Arc::clone(&began);
+            async move {
+                let mut began = began.lock().unwrap_or_else(PoisonError::into_inner);
+                began.push(Instant::now());
+            }
+        };
+        let (shutdown, start) = (CancellationToken::new(), Instant::now());
+        let mut loops = Loops::new(shutdown.clone());
+        loops.start_apart(note());
+        loops.start_apart(note());
+        while loops.ended().await.is_some() {}
+        loops.start_apart(note());
+        shutdown.cancel();
+        while loops.ended().await.is_some() {}
+
+        let began = began.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(began.len(), 2, "the third one began");
+        for (began, place) in began.iter().zip(1..) {
+            assert!(
+                *began - start >= APART * place,
+                "the {place}. began too early"
+            );
+        }
     }
 }
