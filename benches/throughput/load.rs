@@ -17,8 +17,12 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn rate(&self) -> f64 {
-        let count = u32::try_from(self.latencies.len()).unwrap();
-        f64::from(count) / self.time.as_secs_f64()
+        self.count() / self.time.as_secs_f64()
+    }
+
+    /// The number of answers.
+    pub(crate) fn count(&self) -> f64 {
+        f64::from(u32::try_from(self.latencies.len()).unwrap())
     }
 
     /// The latency that this part of the answers did not exceed, in milliseconds.

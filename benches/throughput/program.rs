@@ -146,18 +146,34 @@ impl Program {
 
     /// A figure of its memory in MiB: `VmRSS` now, `VmHWM` at the most.
     pub(crate) fn memory(&self, figure: &str) -> f64 {
-        let guard = self.guard.id();
-        let children = format!("/proc/{guard}/task/{guard}/children");
-        let children = std::fs::read_to_string(children).unwrap();
-        // The guard's other child waits for the end of its input.
-        let program = children.split_whitespace().next().unwrap();
-        let status = std::fs::read_to_string(format!("/proc/{program}/status")).unwrap();
+        let status = self.proc("status");
         let mut lines = status.lines().filter_map(|line| line.strip_prefix(figure));
         let kib = lines
             .next()
             .unwrap()
             .trim_matches([':', '\t', ' ', 'k', 'B']);
         kib.parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// The processor time that all of its threads have taken since it began, in microseconds.
+    pub(crate) fn processor_micros(&self) -> f64 {
+        let stat = self.proc("stat");
+        // Behind the name, which may hold anything, `utime` and `stime` are the twelfth and the thirteenth
+        // field, in hundredths of a second. proc_pid_stat(5)
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks = ticks.map(|it| it.parse::<f64>().unwrap()).sum::<f64>();
+        ticks * 10_000.0
+    }
+
+    /// A file that the system keeps about it.
+    fn proc(&self, file: &str) -> String {
+        let guard = self.guard.id();
+        let children = format!("/proc/{guard}/task/{guard}/children");
+        let children = std::fs::read_to_string(children).unwrap();
+        // The guard's other child waits for the end of its input.
+        let program = children.split_whitespace().next().unwrap();
+        std::fs::read_to_string(format!("/proc/{program}/{file}")).unwrap()
     }
 
     /// The end of its log.

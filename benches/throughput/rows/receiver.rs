@@ -14,11 +14,13 @@ pub(crate) async fn measure(table: &mut Table) {
         ref connections => connections,
     };
     for &connections in connections {
-        let mut figures = [(); 3].map(|()| [Vec::new(), Vec::new()]);
+        let mut figures = [(); 4].map(|()| [Vec::new(), Vec::new()]);
         for round in 0..=rounds() {
             for (index, side) in BOTH.into_iter().enumerate() {
                 programs[index].until_listening().await;
+                let before = programs[index].processor_micros();
                 let window = post(&programs[index], connections).await;
+                let processor = programs[index].processor_micros() - before;
                 purge(side).await;
                 programs[index].assert_running();
                 // The first round warms up.
@@ -26,10 +28,11 @@ pub(crate) async fn measure(table: &mut Table) {
                     figures[0][index].push(window.rate());
                     figures[1][index].push(window.millis(0.5));
                     figures[2][index].push(window.millis(0.99));
+                    figures[3][index].push(processor / window.count());
                 }
             }
         }
-        let units = ["webhooks/s", "p50 ms", "p99 ms"];
+        let units = ["webhooks/s", "p50 ms", "p99 ms", "µs of processor each"];
         for (unit, [ours, bare]) in units.into_iter().zip(figures) {
             table.add(
                 format!("receiver, {connections} connections"),
