@@ -61,6 +61,7 @@ pub mod pipeline;
 pub mod provider;
 pub mod queue;
 pub mod random;
+mod request_context;
 mod retry_after;
 pub mod server;
 mod simulate;

@@ -5,15 +5,17 @@
 //!
 //! # Words
 //!
-//! A span is named `area.noun.verb`:
+//! A span is named `area.noun.verb`. None is begun unless somebody sees it: a collector of traces, or a
+//! filter that names spans.
 //!
 //! | span | covers |
 //! | --- | --- |
 //! | `http.request.serve` | one request, whatever it asks for |
-//! | `http.webhook.receive` | one webhook, from its bytes to the answer; only where lines for debugging or traces are wanted |
-//! | `pipeline.event.process` | one event in a worker's batch; only in a program that sends traces |
+//! | `http.webhook.receive` | one webhook, from its bytes to the answer |
+//! | `pipeline.event.process` | one event in a worker's batch; only in a program that is built to send traces |
 //!
-//! The worker's lines are in none: it works on batches, and each of its lines names its own event. Each
+//! So no line relies on a span to be understood: those of a request have its id, method and route
+//! themselves (`telemetry/lines.rs`), and each of a worker, which works on batches, names its own event. Each
 //! message that it is done with has exactly one line: `event done` where its outcome was committed,
 //! or an error that says why it failed.
 //!
@@ -25,6 +27,7 @@
 //! | `provider` | `stripe` or `paddle` |
 //! | `event.id`, `event.type` | as the provider has them |
 //! | `customer.id` | our id, `cust_…` |
+//! | `http.method`, `http.route` | of a line written while a request is served: its method, and its route as declared |
 //! | `request.id` | as in the answer's header and in a problem body; of an event, that of the request which brought it or asked for its replay |
 //! | `outcome` | of an event: `applied`, `unchanged`, `superseded`, …, `duplicate` |
 //! | `change` | of an event, in words: `active->suspended`, `+acme/forms`, `contact`; absent if none |
@@ -150,20 +153,20 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let (sampling, summaries) = Sampling::new();
-    let filters = Filters::parse(&config.filter)?;
+    let filters = Filters::parse(&config.filter, spans.is_some())?;
     let registry = Registry::default()
         .with(spans)
         .with(filters.by_target)
         .with(filters.by_span)
         .with(filters.libraries)
+        .with(filters.without_spans)
         .with(sampling);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let subscriber: Box<dyn Subscriber + Send + Sync> =
         match effective_format(config.format, is_terminal) {
-            // Colours are escape sequences, which do not belong into a file or a pipe.
             LogFormat::Text => {
-                let layer = layer.with_ansi(is_terminal).event_format(lines::text());
-                Box::new(registry.with(layer))
+                let layer = layer.with_ansi(is_terminal);
+                Box::new(registry.with(layer.event_format(lines::text(is_terminal))))
             }
             LogFormat::Json => {
                 let layer = layer.fmt_fields(SpanFields);
@@ -186,7 +189,10 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    use tracing::instrument::WithSubscriber;
+
     use super::*;
+    use crate::request_context::RequestContext;
 
     #[derive(Clone, Default)]
     pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -211,7 +217,7 @@ mod tests {
     fn written(format: Option<LogFormat>, is_terminal: bool) -> String {
         let lines = Lines::default();
         let config = LogConfig {
-            filter: "info".to_owned(),
+            filter: "info,[http.webhook.receive]=info".to_owned(),
             format,
         };
         let writer = lines.clone();
@@ -273,6 +279,54 @@ mod tests {
             assert!(of_program.contains("event done"), "{of_program}");
             assert!(!of_program.contains("tollgate"), "{of_program}");
             assert!(of_part.contains("tollgate::worker"), "{of_part}");
+        }
+    }
+
+    /// Returns the lines that a request leaves without spans: one of it, one that has its own id.
+    async fn written_in_request(format: LogFormat, route: Option<&str>) -> Vec<String> {
+        let lines = Lines::default();
+        let config = LogConfig {
+            filter: "warn".to_owned(),
+            format: Some(format),
+        };
+        let writer = lines.clone();
+        let (subscriber, _) = subscriber(&config, false, move || writer.clone(), None).unwrap();
+        let request = Arc::new(RequestContext {
+            id: "abc".to_owned(),
+            method: "GET",
+            route: route.map(str::to_owned),
+            traceparent: None,
+        });
+        let serving = request.scope(async {
+            tracing::warn!(code = "x", "request failed");
+            tracing::warn!(request.id = "own", "event failed");
+        });
+        serving.with_subscriber(subscriber).await;
+        lines.text().lines().map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn a_line_of_a_request_has_its_id_whatever_the_filter() {
+        for route in [Some("/v1/{id}"), None] {
+            let [json, own] = &*written_in_request(LogFormat::Json, route).await else {
+                panic!("two lines");
+            };
+            let json: serde_json::Value = serde_json::from_str(json).unwrap();
+            assert_eq!(json["message"], "request failed");
+            assert_eq!(json["request.id"], "abc");
+            assert_eq!(json["http.method"], "GET");
+            assert_eq!(json["http.route"].as_str(), route);
+            assert_eq!(own.matches("request.id").count(), 1, "{own}");
+            let own: serde_json::Value = serde_json::from_str(own).unwrap();
+            assert_eq!(own["request.id"], "own");
+
+            let [text, own] = &*written_in_request(LogFormat::Text, route).await else {
+                panic!("two lines");
+            };
+            let route = route.map_or_else(String::new, |it| format!(" http.route={it}"));
+            let end = format!("request failed code=\"x\" request.id=abc http.method=GET{route}");
+            assert!(text.ends_with(&end), "{text}");
+            assert!(own.ends_with("event failed request.id=\"own\""), "{own}");
         }
     }
 

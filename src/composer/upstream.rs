@@ -12,7 +12,6 @@ use reqwest::{Method, Response, Url};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use super::cache::Cache;
 pub use super::fetch::UpstreamError;
@@ -23,6 +22,7 @@ use super::location::{Repository, Target};
 use super::metadata::{self, Package};
 use crate::causes::chain;
 use crate::domain::access::token::TokenHash;
+use crate::request_context;
 
 /// The longest wait for somebody else who asks for the same file, and for a file of which enough is
 /// known.
@@ -229,7 +229,7 @@ impl Upstream {
             read
         };
         // The caller may hang up; what became of the read is noted all the same.
-        let read = tokio::spawn(read.in_current_span());
+        let read = request_context::detach(read);
         let done = if is_enough {
             let Ok(done) = timeout(LONGEST_WAIT, read).await else {
                 return given_up(&place, address, freshness);

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -15,9 +16,10 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
 use super::error::ApiError;
-use super::request_id::{REQUEST_ID, RequestId, X_REQUEST_ID};
-use super::{head, input};
+use super::request_id::X_REQUEST_ID;
+use super::{head, input, request_id};
 use crate::metrics::RequestMetrics;
+use crate::request_context::RequestContext;
 use crate::trace;
 
 /// Puts the layers of this file around everything that is served.
@@ -28,19 +30,16 @@ pub(super) fn around(router: Router, metrics: RequestMetrics) -> Router {
 /// The outermost layer: gives the request its id and its span, counts it, and answers a panic.
 async fn surround(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let method = name_of(request.method());
-    let id = RequestId::of(request.headers());
-    // The route as declared, because a path can contain an e-mail address.
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map(MatchedPath::as_str);
+    let about = Arc::new(about(&request));
+    let route = about.route.as_deref();
     let span = tracing::info_span!(
         parent: None,
         "http.request.serve",
-        request.id = id.as_str(),
-        http.method = method,
+        request.id = about.id,
+        http.method = about.method,
         http.route = route,
     );
-    trace::continues(&span, id.traceparent());
+    trace::continues(&span, about.traceparent.as_deref());
     let answered = async {
         match head::check(&request) {
             // Caught here and not by a layer of its own, which would put every request and every answer
@@ -55,13 +54,13 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
             }
         }
     };
-    let mut answered = pin!(REQUEST_ID.scope(id.clone(), answered));
+    let mut answered = pin!(Arc::clone(&about).scope(answered));
     // Not by `instrument`, which enters the span once more to drop what is done.
     let mut response = poll_fn(|context| span.in_scope(|| answered.as_mut().poll(context))).await;
     let status = response.status().as_u16();
-    metrics.served(method, route, status, began.elapsed());
+    metrics.served(about.method, route, status, began.elapsed());
     let headers = response.headers_mut();
-    if let Some(id) = id.header() {
+    if let Ok(id) = HeaderValue::from_str(&about.id) {
         headers.insert(X_REQUEST_ID, id);
     }
     // Answers contain personal data and sometimes tokens: a handler must opt in to caching.
@@ -71,6 +70,17 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
     // An answer may quote what others wrote: no browser may take it for a page.
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// What errors and the log are to know of a request.
+fn about(request: &Request) -> RequestContext {
+    let route = request.extensions().get::<MatchedPath>();
+    RequestContext {
+        id: request_id::id_of(request.headers()),
+        method: name_of(request.method()),
+        route: route.map(|it| it.as_str().to_owned()),
+        traceparent: request_id::traceparent_of(request.headers()),
+    }
 }
 
 /// The name of a method for the log and for figures. A sender can make up any, as long as a head.

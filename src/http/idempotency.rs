@@ -38,12 +38,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::{ApiError, Cause};
-use super::{AppState, auth, input, limits, request_id};
+use super::{AppState, auth, input, limits};
 use crate::causes::chain;
 use crate::domain::canonical_json::canonical_json;
 use crate::domain::id::CustomerId;
 use crate::domain::role::Role;
 use crate::pipeline::idempotency::{self, ReserveError};
+use crate::request_context;
 use crate::store::idempotency::{Attempt, Reservation, on_behalf_of};
 use crate::vault::SealedFor;
 
@@ -196,7 +197,7 @@ async fn run(
         }
     };
     // A task of its own, because this one ends when the sender hangs up.
-    let Ok(answered) = request_id::detach(work).await else {
+    let Ok(answered) = request_context::detach(work).await else {
         // It panicked, which has been reported already.
         release(&state, &reservation).await;
         return Err(ApiError::Internal { cause: None });

@@ -1,11 +1,10 @@
 //! Request ids: one for each request, in its answer, in problem documents and in the log.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::task::JoinHandle;
-use tracing::Instrument;
+use axum::http::{HeaderMap, HeaderName};
 
 use crate::queue::{Origin, is_request_id, parse_traceparent};
 use crate::random;
+use crate::request_context::RequestContext;
 use crate::trace;
 
 /// The header of a request's id, in requests and answers.
@@ -16,44 +15,20 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// at, or a reader mistakes for another.
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-tokio::task_local! {
-    /// The id of the request that this task serves. Task-local, so that an error need not carry
-    /// the id through functions that know nothing of HTTP.
-    pub(super) static REQUEST_ID: RequestId;
+/// Returns the sender's id, or a new one. Foreign ids go into log lines and headers, so only short ones of
+/// harmless characters are taken over.
+pub(super) fn id_of(headers: &HeaderMap) -> String {
+    let sent = text(headers, &X_REQUEST_ID).filter(|id| is_request_id(id));
+    sent.map_or_else(new_id, str::to_owned)
 }
 
-/// The id of one request, in its answer, in problem documents and in the log.
-#[derive(Clone, Debug)]
-pub(super) struct RequestId {
-    id: String,
-    /// The sender's span.
-    traceparent: Option<String>,
+/// Returns the sender's span, if it sent one that is well-formed.
+pub(super) fn traceparent_of(headers: &HeaderMap) -> Option<String> {
+    text(headers, &TRACEPARENT).and_then(parse_traceparent)
 }
 
-impl RequestId {
-    /// The sender's id, or a new one. Foreign ids go into log lines and headers, so only short
-    /// ones of harmless characters are taken over.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let text = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
-        let sent = text(X_REQUEST_ID).filter(|id| is_request_id(id));
-        Self {
-            id: sent.map_or_else(new_id, str::to_owned),
-            traceparent: text(TRACEPARENT).and_then(parse_traceparent),
-        }
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.id
-    }
-
-    /// Returns the sender's span, if it sent one that is well-formed.
-    pub(super) fn traceparent(&self) -> Option<&str> {
-        self.traceparent.as_deref()
-    }
-
-    pub(super) fn header(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&self.id).ok()
-    }
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|it| it.to_str().ok())
 }
 
 /// Makes an id of 50 random bits in ten characters: each line of the log has one, and of the millions
@@ -66,32 +41,23 @@ fn new_id() -> String {
 
 /// Returns the id of the request that is being served; `None` outside of a request.
 pub(super) fn request_id() -> Option<String> {
-    REQUEST_ID.try_with(|id| id.id.clone()).ok()
+    RequestContext::with(|context| context.id.clone())
 }
 
 /// Returns what a message carries of the request that is being served.
 pub(super) fn origin() -> Origin {
-    let origin = |id: &RequestId| {
+    let origin = |context: &RequestContext| {
         let own = trace::current();
-        Origin::new(Some(id.id.clone()), own.as_deref().or(id.traceparent()))
+        let span = own.as_deref().or(context.traceparent.as_deref());
+        Origin::new(Some(context.id.clone()), span)
     };
-    REQUEST_ID.try_with(origin).unwrap_or_default()
-}
-
-/// Spawns work of this request that goes on even when the sender hangs up.
-pub(super) fn detach<F>(work: F) -> JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    let work = work.in_current_span();
-    match REQUEST_ID.try_with(Clone::clone) {
-        Ok(id) => tokio::spawn(REQUEST_ID.scope(id, work)),
-        Err(_) => tokio::spawn(work),
-    }
+    RequestContext::with(origin).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -108,7 +74,7 @@ mod tests {
         for (sent, taken) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(X_REQUEST_ID, HeaderValue::from_str(sent).unwrap());
-            let id = RequestId::of(&headers).id;
+            let id = id_of(&headers);
             assert_eq!(id == sent, taken, "{sent:?} became {id:?}");
             assert!(!id.is_empty(), "{sent:?}");
         }
@@ -117,6 +83,6 @@ mod tests {
     #[test]
     fn requests_without_an_id_get_different_ones() {
         let headers = HeaderMap::new();
-        assert_ne!(RequestId::of(&headers).id, RequestId::of(&headers).id);
+        assert_ne!(id_of(&headers), id_of(&headers));
     }
 }

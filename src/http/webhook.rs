@@ -41,7 +41,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::Serialize;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -146,20 +146,13 @@ async fn receive(
     (headers, body): (HeaderMap, Body),
 ) -> Response {
     let began = Instant::now();
-    // Only for whoever sees it: the line for debugging, or a collector of spans. The line of a refusal
-    // says all of it itself.
-    let is_seen = cfg!(feature = "otel") || tracing::enabled!(tracing::Level::DEBUG);
-    let span = if is_seen {
-        tracing::info_span!(
-            "http.webhook.receive",
-            app = target.app.as_ref().map(AppSlug::as_str),
-            provider = target.provider.map(|spec| spec.name.as_str()),
-            event.id = tracing::field::Empty,
-            event.type = tracing::field::Empty,
-        )
-    } else {
-        Span::none()
-    };
+    let span = tracing::info_span!(
+        "http.webhook.receive",
+        app = target.app.as_ref().map(AppSlug::as_str),
+        provider = target.provider.map(|spec| spec.name.as_str()),
+        event.id = tracing::field::Empty,
+        event.type = tracing::field::Empty,
+    );
     let accepted = accept(state, target, (client, Sender::Provider), headers, body)
         .instrument(span.clone())
         .await;
@@ -169,11 +162,17 @@ async fn receive(
                 let webhooks = &state.metrics.webhooks;
                 webhooks.acknowledged(spec.name.as_str(), began.elapsed());
             }
-            if is_seen {
-                span.record("event.id", &event.id);
-                span.record("event.type", &event.event_type);
-            }
-            span.in_scope(|| tracing::debug!("webhook received"));
+            span.record("event.id", &event.id);
+            span.record("event.type", &event.event_type);
+            span.in_scope(|| {
+                tracing::debug!(
+                    app = target.app.as_ref().map(AppSlug::as_str),
+                    provider = target.provider.map(|spec| spec.name.as_str()),
+                    event.id,
+                    event.type = event.event_type,
+                    "webhook received"
+                );
+            });
             Json(Received {
                 received: true,
                 event_id: event.id,
@@ -347,7 +346,6 @@ fn not_ingested(error: IngestError) -> ApiError {
 /// the sender wrote, except names that are known to be well-formed.
 fn refuse(mut refusal: ApiError, target: &Target, client: IpAddr) -> Response {
     let cause = refusal.take_cause().map(|cause| chain(cause.as_ref()));
-    // All fields are in the line itself: a filter that allows only warnings drops the spans.
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -356,7 +354,6 @@ fn refuse(mut refusal: ApiError, target: &Target, client: IpAddr) -> Response {
                 error.code = refusal.code(),
                 error = cause,
                 client.address = %client,
-                request.id = request_id::request_id(),
                 "webhook refused"
             )
         };

@@ -1,12 +1,15 @@
-//! How a line is laid out: there is one for each event, so every byte of it counts.
+//! How a line is laid out: there is one for each event, so every byte of it counts. A line that is written
+//! while a request is served has the request's fields too, whether spans are made or not.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{Format, Full, Json, Writer};
 use tracing_subscriber::fmt::time::ChronoUtc;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::request_context::RequestContext;
 
 /// Milliseconds are as exact as durations in lines are.
 const TIME: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
@@ -15,26 +18,56 @@ const TIME: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
 pub(super) struct Lines<F> {
     with_target: Format<F, ChronoUtc>,
     without: Format<F, ChronoUtc>,
+    /// Adds the fields of a request to a line, before its end.
+    add_request: fn(&mut String, &RequestContext) -> fmt::Result,
 }
 
-/// Lines of text.
-pub(super) fn text() -> Lines<Full> {
-    Lines::new(Format::default().with_timer(ChronoUtc::new(TIME.to_owned())))
+/// Lines of text. Colours are escape sequences, which do not belong into a file or a pipe.
+pub(super) fn text(is_terminal: bool) -> Lines<Full> {
+    let format = Format::default().with_timer(ChronoUtc::new(TIME.to_owned()));
+    Lines::new(format.with_ansi(is_terminal), add_to_text)
 }
 
 /// Lines that are JSON objects. The fields of the event go to the top level, where a query finds them.
 pub(super) fn json() -> Lines<Json> {
     let format = Format::default().with_timer(ChronoUtc::new(TIME.to_owned()));
-    Lines::new(format.json().flatten_event(true))
+    Lines::new(format.json().flatten_event(true), add_to_json)
 }
 
 impl<F: Clone> Lines<F> {
-    fn new(format: Format<F, ChronoUtc>) -> Self {
+    fn new(
+        format: Format<F, ChronoUtc>,
+        add_request: fn(&mut String, &RequestContext) -> fmt::Result,
+    ) -> Self {
         Self {
             with_target: format.clone(),
             without: format.with_target(false),
+            add_request,
         }
     }
+}
+
+fn add_to_text(line: &mut String, request: &RequestContext) -> fmt::Result {
+    line.truncate(line.trim_end().len());
+    write!(
+        line,
+        " request.id={} http.method={}",
+        request.id, request.method
+    )?;
+    if let Some(route) = &request.route {
+        write!(line, " http.route={route}")?;
+    }
+    line.write_char('\n')
+}
+
+fn add_to_json(line: &mut String, request: &RequestContext) -> fmt::Result {
+    let fields = serde_json::to_string(request).map_err(|_| fmt::Error)?;
+    line.truncate(line.trim_end().len());
+    // The one object is opened again, and goes on with what the other has after its brace.
+    if line.pop() != Some('}') {
+        return Err(fmt::Error);
+    }
+    writeln!(line, ",{}", &fields[1..])
 }
 
 impl<S, N, F> FormatEvent<S, N> for Lines<F>
@@ -46,7 +79,7 @@ where
     fn format_event(
         &self,
         context: &FmtContext<'_, S, N>,
-        writer: Writer<'_>,
+        mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let is_of_program = event.metadata().target() == env!("CARGO_CRATE_NAME");
@@ -55,6 +88,18 @@ where
         } else {
             &self.with_target
         };
-        format.format_event(context, writer, event)
+        // Lines that tell of an order name its request themselves.
+        let is_named = event.fields().any(|field| field.name() == "request.id");
+        let of_request = |request: &RequestContext| {
+            let mut line = String::new();
+            format.format_event(context, Writer::new(&mut line), event)?;
+            (self.add_request)(&mut line, request)?;
+            writer.write_str(&line)
+        };
+        let written = (!is_named).then(|| RequestContext::with(of_request));
+        match written.flatten() {
+            Some(written) => written,
+            None => format.format_event(context, writer, event),
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::http::api::{order_of, time};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi::{self, words};
 use crate::http::reason::{ReasonBody, Reasoned};
-use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, request_id};
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use crate::provider::Spec;
 use crate::store::reconcile::Reconcile;
@@ -226,7 +226,6 @@ async fn order(
     tracing::info!(
         app = %order.app,
         reconcile.id = %ordered.id,
-        request.id = request_id::request_id(),
         %provider,
         "reconciliation ordered"
     );

@@ -236,11 +236,10 @@ async fn replay_many(
         per_second,
     };
     let replay = bulk_replay::order(&state.store, &order, &filter, how).await?;
-    // The one line that has both ids: its events have the replay's.
+    // The one line that has this id beside that of its request: the events have the replay's.
     tracing::info!(
         app = %order.app,
         replay.id = %replay.id,
-        request.id = request_id::request_id(),
         messages = replay.matched,
         "replay ordered"
     );

@@ -106,6 +106,29 @@ async fn each_line_about_an_event_has_the_id_of_its_request(engine: Engine) {
     assert_eq!(ids(&server, "replay ordered"), ["req-6"]);
 }
 
+async fn a_line_of_a_request_names_it_even_if_only_warnings_are_wanted(engine: Engine) {
+    let mut server = Process::start(engine, None, "json", "warn,tollgate::cli::serve=info").await;
+    let request = server
+        .client
+        .post(format!("{}/webhooks/stripe", server.base));
+    let request = request.header("x-request-id", "req-1").body("{}");
+    assert_eq!(request.send().await.unwrap().status(), 400);
+    server.stop();
+
+    let lines = server.lines();
+    let refused: Vec<&Value> = (lines.iter())
+        .filter(|line| line["message"] == "webhook refused")
+        .collect();
+    let [line] = refused[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(line["request.id"], "req-1");
+    assert_eq!(line["http.method"], "POST");
+    assert_eq!(line["http.route"], "/webhooks/{provider}");
+    assert_eq!(line["error.code"], "signature_missing");
+}
+
 on_both_stores! {
+    a_line_of_a_request_names_it_even_if_only_warnings_are_wanted,
     each_line_about_an_event_has_the_id_of_its_request,
 }

@@ -1,0 +1,75 @@
+//! The request that a task serves: task-local, so that neither an error nor a line of the log need be
+//! handed it through functions that know nothing of HTTP.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+tokio::task_local! {
+    static CURRENT: Arc<RequestContext>;
+}
+
+/// What is known of a request when it begins. Serialised, it is the fields of a line of the log.
+#[derive(Debug, Serialize)]
+pub(crate) struct RequestContext {
+    /// As in the answer's header: short, and of harmless characters.
+    #[serde(rename = "request.id")]
+    pub(crate) id: String,
+    /// One of the usual methods, or `other`.
+    #[serde(rename = "http.method")]
+    pub(crate) method: &'static str,
+    /// The route as declared, because a path can contain an e-mail address; none where no route matches.
+    #[serde(rename = "http.route", skip_serializing_if = "Option::is_none")]
+    pub(crate) route: Option<String>,
+    /// The sender's span, if it sent one that is well-formed.
+    #[serde(skip)]
+    pub(crate) traceparent: Option<String>,
+}
+
+impl RequestContext {
+    /// Shows the request that this task serves; `None` outside of a request.
+    pub(crate) fn with<T>(look: impl FnOnce(&Self) -> T) -> Option<T> {
+        CURRENT.try_with(|context| look(context)).ok()
+    }
+
+    /// Does work as that of this request.
+    pub(crate) fn scope<F: Future>(
+        self: Arc<Self>,
+        work: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(self, work)
+    }
+}
+
+/// Spawns work of the present request that goes on even when the sender hangs up.
+pub(crate) fn detach<F>(work: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let work = work.in_current_span();
+    match CURRENT.try_with(Arc::clone) {
+        Ok(context) => tokio::spawn(context.scope(work)),
+        Err(_) => tokio::spawn(work),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn detached_work_is_still_of_its_request() {
+        let id = || RequestContext::with(|context| context.id.clone());
+        let context = Arc::new(RequestContext {
+            id: "abc".to_owned(),
+            method: "GET",
+            route: None,
+            traceparent: None,
+        });
+        let detached = async { detach(async move { id() }).await.unwrap() };
+        assert_eq!(context.scope(detached).await.as_deref(), Some("abc"));
+        assert_eq!(detach(async move { id() }).await.unwrap(), None);
+    }
+}
