@@ -192,6 +192,18 @@ impl Drop for Program {
     }
 }
 
+/// The processor time that everything on this machine has taken since it started, in microseconds.
+pub(crate) fn machine_micros() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    let all = stat.lines().next().unwrap().split_whitespace().skip(1);
+    let ticks = all.map(|it| it.parse::<f64>().unwrap());
+    // The fourth and the fifth are idleness. proc_stat(5)
+    let busy = ticks
+        .enumerate()
+        .filter(|(index, _)| ![3, 4].contains(index));
+    busy.map(|(_, ticks)| ticks).sum::<f64>() * 10_000.0
+}
+
 /// The binaries of this build's profiles that are there, with their sizes in MiB.
 pub(crate) fn sizes() -> Vec<(&'static str, f64)> {
     let target = std::path::Path::new(env!("CARGO_BIN_EXE_tollgate"));

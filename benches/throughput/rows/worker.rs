@@ -81,6 +81,9 @@ impl Drainings {
         for (count, what) in WORKERS {
             let [ours, bare] = BOTH.map(|side| self.all(side, count, |it| it.rate));
             table.add(format!("{what}, {of}"), "events/s", ours, bare);
+            let [ours, bare] = BOTH.map(|side| self.all(side, count, |it| it.processor));
+            let unit = "µs of processor each, of all";
+            table.add(format!("{what}, {of}"), unit, ours, bare);
         }
         let [ours, bare] = BOTH.map(|side| {
             let [one, two] = WORKERS.map(|(count, _)| self.all(side, count, |it| it.rate));
@@ -94,6 +97,8 @@ impl Drainings {
 pub(super) struct Drained {
     /// Events a second.
     rate: f64,
+    /// What database, broker and workers took of the processors for an event, in microseconds.
+    processor: f64,
     /// What the first worker took of memory at the most, in MiB.
     memory: f64,
     /// What the tables and their indexes grew by for an event, in KiB: the sides write as much.
@@ -120,11 +125,15 @@ async fn drain_once(
     };
     fill(side).await;
     let address = seen(&database);
+    let before = program::machine_micros();
     let mut programs: Vec<Program> = (0..workers)
         .map(|_| Program::start(side, &["worker"], &address))
         .collect();
+    let rate = drain(&mut programs, &database).await;
+    let events = f64::from(u32::try_from(backlog().0).unwrap());
     let drained = Drained {
-        rate: drain(&mut programs, &database).await,
+        rate,
+        processor: (program::machine_micros() - before) / events,
         memory: programs[0].memory("VmHWM"),
         written: written(&database).await,
     };
