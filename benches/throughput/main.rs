@@ -2,7 +2,7 @@
 //! `cargo bench --bench throughput`. `ONLY=receiver,access` measures parts, `CONNECTIONS=16,64` some of the
 //! receiver's, `ROUNDS=9` more often than three times, `CUSTOMERS=20000` a longer backlog, `SHORT=1` only shows
 //! that everything still runs, `JSON=file` says where the figures go.
-//! `BEFORE=target/release/tollgate-before` drains with the worker of another build, too.
+//! `BEFORE=target/release/tollgate-before` measures the receiver and the worker of another build, too.
 //!
 //! Only ratios measured in the same minute count: broker, database, load and what is measured
 //! share one machine, and machines are noisy. So ours and the bare program take turns, and the

@@ -7,43 +7,62 @@ use crate::{Side, event, load};
 
 pub(crate) async fn measure(table: &mut Table) {
     let database = database().await;
-    let _queues = [queue(Side::Ours).await, queue(Side::Bare).await];
-    let mut programs = BOTH.map(|side| Program::start(side, &["receiver"], &database));
+    let mut sides = BOTH.to_vec();
+    sides.extend(std::env::var_os("BEFORE").map(|_| Side::Before));
+    for &side in &sides {
+        // Declared once; the receivers keep them.
+        drop(queue(side).await);
+    }
+    let mut programs: Vec<Program> = (sides.iter())
+        .map(|&side| Program::start(side, &["receiver"], &database))
+        .collect();
     let connections = match settings().connections[..] {
         [] => &[1, 16, 64, 256],
         ref connections => connections,
     };
     for &connections in connections {
-        let mut figures = [(); 4].map(|()| [Vec::new(), Vec::new()]);
+        let mut figures = UNITS.map(|_| vec![Vec::new(); sides.len()]);
         for round in 0..=rounds() {
-            for (index, side) in BOTH.into_iter().enumerate() {
-                programs[index].until_listening().await;
-                let before = programs[index].processor_micros();
-                let window = post(&programs[index], connections).await;
-                let processor = programs[index].processor_micros() - before;
+            for (program, (index, &side)) in programs.iter_mut().zip(sides.iter().enumerate()) {
+                program.until_listening().await;
+                let seen = seen(program, connections).await;
                 purge(side).await;
-                programs[index].assert_running();
+                program.assert_running();
                 // The first round warms up.
                 if round > 0 {
-                    figures[0][index].push(window.rate());
-                    figures[1][index].push(window.millis(0.5));
-                    figures[2][index].push(window.millis(0.99));
-                    figures[3][index].push(processor / window.count());
+                    for (figures, figure) in figures.iter_mut().zip(seen) {
+                        figures[index].push(figure);
+                    }
                 }
             }
         }
-        let units = ["webhooks/s", "p50 ms", "p99 ms", "µs of processor each"];
-        for (unit, [ours, bare]) in units.into_iter().zip(figures) {
-            table.add(
-                format!("receiver, {connections} connections"),
-                unit,
-                ours,
-                bare,
-            );
+        let what = format!("receiver, {connections} connections");
+        for (unit, figures) in UNITS.into_iter().zip(figures) {
+            let mut figures = figures.into_iter();
+            let [ours, bare] = [(); 2].map(|()| figures.next().unwrap());
+            table.add(&what, unit, ours, bare.clone());
+            if let Some(before) = figures.next() {
+                table.add(format!("{what}, the build before"), unit, before, bare);
+            }
         }
     }
-    let [ours, bare] = programs.each_ref().map(|it| vec![it.memory("VmHWM")]);
+    let [ours, bare] = [0, 1].map(|index| vec![programs[index].memory("VmHWM")]);
     table.add("receiver, memory at the most", "MiB", ours, bare);
+}
+
+/// What a window of posts shows, in these units.
+const UNITS: [&str; 4] = ["webhooks/s", "p50 ms", "p99 ms", "µs of processor each"];
+
+async fn seen(program: &Program, connections: usize) -> [f64; 4] {
+    let before = program.processor_micros();
+    let window = post(program, connections).await;
+    let processor = program.processor_micros() - before;
+    [
+        window.rate(),
+        window.millis(0.5),
+        window.millis(0.99),
+        processor / window.count(),
+    ]
 }
 
 /// Posts signed webhooks to a receiver for a window of time.
