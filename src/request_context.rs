@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -11,20 +10,16 @@ tokio::task_local! {
     static CURRENT: Arc<RequestContext>;
 }
 
-/// What is known of a request when it begins. Serialised, it is the fields of a line of the log.
-#[derive(Debug, Serialize)]
+/// What is known of a request when it begins.
+#[derive(Debug)]
 pub(crate) struct RequestContext {
     /// As in the answer's header: short, and of harmless characters.
-    #[serde(rename = "request.id")]
     pub(crate) id: String,
     /// One of the usual methods, or `other`.
-    #[serde(rename = "http.method")]
     pub(crate) method: &'static str,
     /// The route as declared, because a path can contain an e-mail address; none where no route matches.
-    #[serde(rename = "http.route", skip_serializing_if = "Option::is_none")]
-    pub(crate) route: Option<String>,
+    pub(crate) route: Option<Arc<str>>,
     /// The sender's span, if it sent one that is well-formed.
-    #[serde(skip)]
     pub(crate) traceparent: Option<String>,
 }
 

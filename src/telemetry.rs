@@ -294,7 +294,7 @@ mod tests {
         let request = Arc::new(RequestContext {
             id: "abc".to_owned(),
             method: "GET",
-            route: route.map(str::to_owned),
+            route: route.map(Into::into),
             traceparent: None,
         });
         let serving = request.scope(async {

@@ -31,13 +31,12 @@ pub(super) fn around(router: Router, metrics: RequestMetrics) -> Router {
 async fn surround(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let about = Arc::new(about(&request));
-    let route = about.route.as_deref();
     let span = tracing::info_span!(
         parent: None,
         "http.request.serve",
         request.id = about.id,
         http.method = about.method,
-        http.route = route,
+        http.route = about.route.as_deref(),
     );
     trace::continues(&span, about.traceparent.as_deref());
     let answered = async {
@@ -58,6 +57,7 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
     // Not by `instrument`, which enters the span once more to drop what is done.
     let mut response = poll_fn(|context| span.in_scope(|| answered.as_mut().poll(context))).await;
     let status = response.status().as_u16();
+    let route = about.route.clone();
     metrics.served(about.method, route, status, began.elapsed());
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&about.id) {
@@ -78,7 +78,7 @@ fn about(request: &Request) -> RequestContext {
     RequestContext {
         id: request_id::id_of(request.headers()),
         method: name_of(request.method()),
-        route: route.map(|it| it.as_str().to_owned()),
+        route: route.map(|it| it.as_str().into()),
         traceparent: request_id::traceparent_of(request.headers()),
     }
 }

@@ -51,8 +51,14 @@ impl RequestMetrics {
     }
 
     /// Counts an answer. `route` is the template of the path, never the path itself.
-    pub fn served(&self, method: &'static str, route: Option<&str>, status: u16, took: Duration) {
-        let route: Arc<str> = route.unwrap_or(NO_ROUTE).into();
+    pub fn served(
+        &self,
+        method: &'static str,
+        route: Option<Arc<str>>,
+        status: u16,
+        took: Duration,
+    ) {
+        let route = route.unwrap_or_else(|| NO_ROUTE.into());
         let times = Route {
             route: Arc::clone(&route),
         };

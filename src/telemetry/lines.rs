@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write};
 
+use serde::Serialize;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{Format, Full, Json, Writer};
 use tracing_subscriber::fmt::time::ChronoUtc;
@@ -61,7 +62,21 @@ fn add_to_text(line: &mut String, request: &RequestContext) -> fmt::Result {
 }
 
 fn add_to_json(line: &mut String, request: &RequestContext) -> fmt::Result {
-    let fields = serde_json::to_string(request).map_err(|_| fmt::Error)?;
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        #[serde(rename = "request.id")]
+        id: &'a str,
+        #[serde(rename = "http.method")]
+        method: &'a str,
+        #[serde(rename = "http.route", skip_serializing_if = "Option::is_none")]
+        route: Option<&'a str>,
+    }
+    let fields = Fields {
+        id: &request.id,
+        method: request.method,
+        route: request.route.as_deref(),
+    };
+    let fields = serde_json::to_string(&fields).map_err(|_| fmt::Error)?;
     line.truncate(line.trim_end().len());
     // The one object is opened again, and goes on with what the other has after its brace.
     if line.pop() != Some('}') {
