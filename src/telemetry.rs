@@ -201,6 +201,20 @@ mod tests {
         pub(super) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
+
+        /// Builds the subscriber that writes to these.
+        pub(super) fn subscriber(
+            &self,
+            filter: &str,
+            format: Option<LogFormat>,
+            is_terminal: bool,
+        ) -> Box<dyn Subscriber + Send + Sync> {
+            let filter = filter.to_owned();
+            let writer = self.clone();
+            let config = LogConfig { filter, format };
+            let built = subscriber(&config, is_terminal, move || writer.clone(), None);
+            built.unwrap().0
+        }
     }
 
     impl Write for Lines {
@@ -216,13 +230,8 @@ mod tests {
     /// Returns the lines written for one event in one span.
     fn written(format: Option<LogFormat>, is_terminal: bool) -> String {
         let lines = Lines::default();
-        let config = LogConfig {
-            filter: "info,[http.webhook.receive]=info".to_owned(),
-            format,
-        };
-        let writer = lines.clone();
-        let (subscriber, _) =
-            subscriber(&config, is_terminal, move || writer.clone(), None).unwrap();
+        let filter = "info,[http.webhook.receive]=info";
+        let subscriber = lines.subscriber(filter, format, is_terminal);
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("http.webhook.receive", provider = "stripe");
             span.in_scope(|| {
@@ -264,12 +273,7 @@ mod tests {
     fn lines_of_the_whole_program_do_not_say_from_where_they_are() {
         for format in [LogFormat::Text, LogFormat::Json] {
             let lines = Lines::default();
-            let config = LogConfig {
-                filter: "info".to_owned(),
-                format: Some(format),
-            };
-            let writer = lines.clone();
-            let (subscriber, _) = subscriber(&config, false, move || writer.clone(), None).unwrap();
+            let subscriber = lines.subscriber("info", Some(format), false);
             tracing::subscriber::with_default(subscriber, || {
                 tracing::info!(target: "tollgate", "event done");
                 tracing::info!(target: "tollgate::worker", "started");
@@ -285,12 +289,7 @@ mod tests {
     /// Returns the lines that a request leaves without spans: one of it, one that has its own id.
     async fn written_in_request(format: LogFormat, route: Option<&str>) -> Vec<String> {
         let lines = Lines::default();
-        let config = LogConfig {
-            filter: "warn".to_owned(),
-            format: Some(format),
-        };
-        let writer = lines.clone();
-        let (subscriber, _) = subscriber(&config, false, move || writer.clone(), None).unwrap();
+        let subscriber = lines.subscriber("warn", Some(format), false);
         let request = Arc::new(RequestContext {
             id: "abc".to_owned(),
             method: "GET",

@@ -97,19 +97,13 @@ fn libraries(filter: &str, most: LevelFilter) -> Targets {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{LogConfig, LogFormat};
-    use crate::telemetry::subscriber;
+    use crate::config::LogFormat;
     use crate::telemetry::tests::Lines;
 
     /// Returns what is written of some work with a filter.
     fn written(filter: &str, work: impl FnOnce()) -> String {
         let lines = Lines::default();
-        let config = LogConfig {
-            filter: filter.to_owned(),
-            format: Some(LogFormat::Text),
-        };
-        let writer = lines.clone();
-        let (subscriber, _) = subscriber(&config, false, move || writer.clone(), None).unwrap();
+        let subscriber = lines.subscriber(filter, Some(LogFormat::Text), false);
         tracing::subscriber::with_default(subscriber, work);
         lines.text()
     }

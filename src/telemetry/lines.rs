@@ -103,7 +103,7 @@ where
         } else {
             &self.with_target
         };
-        // Lines that tell of an order name its request themselves.
+        // A line about an event has the id of the request that brought it, which is another one.
         let is_named = event.fields().any(|field| field.name() == "request.id");
         let of_request = |request: &RequestContext| {
             let mut line = String::new();

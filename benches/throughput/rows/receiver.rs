@@ -1,16 +1,15 @@
 //! The receiver: webhooks posted over some connections.
 
-use super::{BOTH, database, purge, queue, rounds, settings, window};
+use super::{database, purge, queue, rounds, settings, sides, window};
 use crate::program::Program;
 use crate::table::Table;
-use crate::{Side, event, load};
+use crate::{event, load};
 
 pub(crate) async fn measure(table: &mut Table) {
     let database = database().await;
-    let mut sides = BOTH.to_vec();
-    sides.extend(std::env::var_os("BEFORE").map(|_| Side::Before));
+    let sides = sides();
     for &side in &sides {
-        // Declared once; the receivers keep them.
+        // What it declares outlives its connection.
         drop(queue(side).await);
     }
     let mut programs: Vec<Program> = (sides.iter())
@@ -25,7 +24,7 @@ pub(crate) async fn measure(table: &mut Table) {
         for round in 0..=rounds() {
             for (program, (index, &side)) in programs.iter_mut().zip(sides.iter().enumerate()) {
                 program.until_listening().await;
-                let seen = seen(program, connections).await;
+                let seen = look(program, connections).await;
                 purge(side).await;
                 program.assert_running();
                 // The first round warms up.
@@ -53,7 +52,7 @@ pub(crate) async fn measure(table: &mut Table) {
 /// What a window of posts shows, in these units.
 const UNITS: [&str; 4] = ["webhooks/s", "p50 ms", "p99 ms", "µs of processor each"];
 
-async fn seen(program: &Program, connections: usize) -> [f64; 4] {
+async fn look(program: &Program, connections: usize) -> [f64; 4] {
     let before = program.processor_micros();
     let window = post(program, connections).await;
     let processor = program.processor_micros() - before;

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
 use tollgate::queue::Publisher;
 
-use super::{BOTH, customers, database, queue, remove, rounds};
+use super::{BOTH, customers, database, queue, remove, rounds, sides};
 use crate::program::{self, Program};
 use crate::support::postgres;
 use crate::table::Table;
@@ -27,9 +27,7 @@ fn backlog() -> (usize, usize) {
 }
 
 pub(crate) async fn measure(table: &mut Table) {
-    let mut sides = BOTH.to_vec();
-    sides.extend(std::env::var_os("BEFORE").map(|_| Side::Before));
-    let drained = in_turns(&sides, SecretString::clone).await;
+    let drained = in_turns(&sides(), SecretString::clone).await;
     drained.show(table, "backlog");
     for (count, what) in WORKERS {
         let before = drained.all(Side::Before, count, |it| it.rate);
