@@ -64,28 +64,17 @@ impl Notes {
         }
     }
 
-    /// Takes some rows out.
+    /// Takes all rows out. They count towards the bound until they are written.
     fn take(&mut self) -> Vec<(AppSlug, AcknowledgedNotes)> {
-        let mut taken = Vec::new();
-        while taken.len() < MOST_ROWS
-            && let Some(mut first) = self.by_app.first_entry()
-        {
-            let app = first.key().clone();
-            match first.get_mut().pop_front() {
-                Some(row) => {
-                    self.count -= row.len();
-                    taken.push((app, row));
-                }
-                None => drop(first.remove()),
-            }
-        }
-        taken
+        let by_app = std::mem::take(&mut self.by_app).into_iter();
+        by_app
+            .flat_map(|(app, rows)| rows.into_iter().map(move |row| (app.clone(), row)))
+            .collect()
     }
 
     /// Takes rows back that could not be written.
     fn put_back(&mut self, rows: Vec<(AppSlug, AcknowledgedNotes)>) {
         for (app, row) in rows.into_iter().rev() {
-            self.count += row.len();
             self.by_app.entry(app).or_default().push_front(row);
         }
     }
@@ -97,20 +86,24 @@ impl Acknowledged {
         self.with(|notes| notes.add(app, event));
     }
 
-    /// Writes the notes. Those that could not be written stay noted.
+    /// Writes what was noted before it was called. What is noted meanwhile is for the next time: while
+    /// webhooks arrive without a pause there would be no end to it, and hardly an event in a row. Notes
+    /// that could not be written stay noted.
     ///
     /// # Errors
     /// When the store failed.
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
-        loop {
-            let rows = self.with(Notes::take);
-            if rows.is_empty() {
-                break;
-            }
-            if let Err(error) = write(store, &rows, now).await {
-                self.with(|notes| notes.put_back(rows));
+        let mut waiting = self.with(Notes::take);
+        while !waiting.is_empty() {
+            let later = waiting.split_off(waiting.len().min(MOST_ROWS));
+            if let Err(error) = write(store, &waiting, now).await {
+                waiting.extend(later);
+                self.with(|notes| notes.put_back(waiting));
                 return Err(error);
             }
+            let written: usize = waiting.iter().map(|(_, row)| row.len()).sum();
+            self.with(|notes| notes.count -= written);
+            waiting = later;
         }
         let left_out = self.with(|notes| std::mem::take(&mut notes.left_out));
         if left_out > 0 {
@@ -166,4 +159,114 @@ async fn write(
     let rows = rows.iter().map(|(app, events)| (app, events));
     tx.acknowledged_add(rows, now.plus(FIRST_LOOK)).await?;
     tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::domain::app_settings::KeptSettings;
+    use crate::domain::policy::Policy;
+    use crate::pipeline::acknowledged::MOST_LISTED;
+    use crate::provider::STRIPE;
+    use crate::store::App;
+
+    const NOW: Timestamp = Timestamp::from_nanos(0);
+
+    async fn opened() -> (TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(&folder.path().join("t.db")).await;
+        (folder, store.unwrap())
+    }
+
+    async fn add(store: &Store, slugs: [&str; 4]) -> [AppSlug; 4] {
+        let slugs = slugs.map(|slug| slug.parse::<AppSlug>().unwrap());
+        store.migrate().await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        for slug in &slugs {
+            let app = App {
+                slug: slug.clone(),
+                name: slug.as_str().to_owned(),
+                policy: Policy::default(),
+                settings: KeptSettings::default(),
+                created_at: NOW,
+            };
+            assert!(tx.app_add(&app).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        slugs
+    }
+
+    fn event(number: usize) -> AcknowledgedEvent {
+        AcknowledgedEvent {
+            provider: STRIPE.name,
+            id: format!("evt_{number}"),
+            event_type: "invoice.paid".to_owned(),
+            received_at: NOW,
+        }
+    }
+
+    async fn written(store: &Store, app: &AppSlug) -> Vec<String> {
+        let mut tx = store.read().await.unwrap();
+        let batches = tx.acknowledged_oldest(app, MOST_LISTED).await.unwrap();
+        let events = batches.into_iter().flat_map(|batch| batch.events.0);
+        events.map(|event| event.id).collect()
+    }
+
+    #[tokio::test]
+    async fn a_write_ends_while_more_is_noted_and_leaves_no_app_out() {
+        let (_folder, store) = opened().await;
+        let apps = add(&store, ["a", "b", "c", "d"]).await;
+        let (acknowledged, done) = (Acknowledged::default(), AtomicBool::new(false));
+        let note_one_each = |number| {
+            for app in &apps {
+                acknowledged.note(app, &event(number));
+            }
+        };
+        note_one_each(0);
+        let noting = async {
+            for number in 1.. {
+                if done.load(Ordering::SeqCst) {
+                    return;
+                }
+                note_one_each(number);
+                tokio::task::yield_now().await;
+            }
+        };
+        let writing = async {
+            let flushed = acknowledged.flush(&store, NOW);
+            let flushed = tokio::time::timeout(Duration::from_secs(20), flushed).await;
+            done.store(true, Ordering::SeqCst);
+            flushed.expect("it goes on for ever").unwrap();
+        };
+        tokio::join!(noting, writing);
+        for app in &apps {
+            assert_eq!(written(&store, app).await, ["evt_0"], "{app}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_is_written_the_next_time() {
+        let (_folder, store) = opened().await;
+        let acknowledged = Acknowledged::default();
+        let slugs = ["a", "b", "c", "d"];
+        let note_all = |number| {
+            for slug in slugs {
+                acknowledged.note(&slug.parse().unwrap(), &event(number));
+            }
+        };
+        note_all(0);
+        // There is no table yet.
+        acknowledged.flush(&store, NOW).await.unwrap_err();
+        note_all(1);
+        assert_eq!(acknowledged.with(|notes| notes.count), 8);
+        for app in &add(&store, slugs).await {
+            acknowledged.flush(&store, NOW).await.unwrap();
+            assert_eq!(written(&store, app).await, ["evt_0", "evt_1"], "{app}");
+        }
+        assert_eq!(acknowledged.with(|notes| notes.count), 0);
+    }
 }
