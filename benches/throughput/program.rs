@@ -197,8 +197,10 @@ pub(crate) fn machine_micros() -> f64 {
     let stat = std::fs::read_to_string("/proc/stat").unwrap();
     let all = stat.lines().next().unwrap().split_whitespace().skip(1);
     let ticks = all.map(|it| it.parse::<f64>().unwrap());
-    // The fourth and the fifth are idleness. proc_stat(5)
+    // In user mode, niced, in the kernel; then idle and waiting for a disk, which are idleness; then
+    // interrupts. What follows was of other machines, or is in the first two already. proc_stat(5)
     let busy = ticks
+        .take(7)
         .enumerate()
         .filter(|(index, _)| ![3, 4].contains(index));
     busy.map(|(_, ticks)| ticks).sum::<f64>() * 10_000.0

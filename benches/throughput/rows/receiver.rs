@@ -22,10 +22,13 @@ pub(crate) async fn measure(table: &mut Table) {
     for &connections in connections {
         let mut figures = UNITS.map(|_| vec![Vec::new(); sides.len()]);
         for round in 0..=rounds() {
-            for (program, (index, &side)) in programs.iter_mut().zip(sides.iter().enumerate()) {
+            // What comes later in a round finds another machine, so they take turns.
+            for turn in 0..sides.len() {
+                let index = (turn + round) % sides.len();
+                let program = &mut programs[index];
                 program.until_listening().await;
                 let seen = look(program, connections).await;
-                purge(side).await;
+                purge(sides[index]).await;
                 program.assert_running();
                 // The first round warms up.
                 if round > 0 {

@@ -50,13 +50,14 @@ pub(super) async fn in_turns(
 ) -> Drainings {
     let mut drainings = Drainings::default();
     for round in 0..rounds() {
-        let mut turns = WORKERS.map(|(count, _)| count);
-        // What comes later in a round finds another machine.
-        turns.rotate_left(round % 2);
-        for (count, &side) in turns
+        // What comes later in a round finds another machine, so they take turns.
+        let turns = WORKERS
             .iter()
-            .flat_map(|it| sides.iter().map(move |side| (*it, side)))
-        {
+            .flat_map(|(count, _)| sides.iter().map(move |side| (*count, *side)));
+        let mut turns: Vec<(usize, Side)> = turns.collect();
+        let places = turns.len();
+        turns.rotate_left(round % places);
+        for (count, side) in turns {
             let drained = drain_once(side, count, &seen).await;
             drainings.0.entry((side, count)).or_default().push(drained);
         }
@@ -176,9 +177,10 @@ async fn drain(programs: &mut [Program], database: &SecretString) -> f64 {
             break;
         }
         programs.iter_mut().for_each(Program::assert_running);
-        let late = started.elapsed() > PATIENCE;
-        let words: Vec<String> = programs.iter().map(Program::last_words).collect();
-        assert!(!late, "{seen} of {all} events; {}", words.join("\n"));
+        if started.elapsed() > PATIENCE {
+            let words: Vec<String> = programs.iter().map(Program::last_words).collect();
+            panic!("{seen} of {all} events; {}", words.join("\n"));
+        }
     }
     drained::rate_behind(&mut connection, 0).await
 }
