@@ -13,24 +13,21 @@ use futures::future::join_all;
 
 use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
-use crate::queue::{Announcer, Notice, QueueError};
+use crate::queue::{Announcer, MAX_IN_FLIGHT, Notice, QueueError};
 use crate::store::change::StoredChange;
 use crate::store::{Store, StoreError};
 
-/// Most changes of one round. All share the three transactions of a round, two of which are forced to the disk:
-/// with 256, a worker that drains a backlog had 25 rounds a second.
+/// Most changes of one round. However many they are, a round costs one read and two commits, which are forced
+/// to the disk: with 256, a worker that drains a backlog had 25 rounds a second.
 pub const BATCH: u32 = 1_024;
 
-/// Most changes that are under way at once, as many as the publisher lets fly: further ones would wait there, and
-/// the time that each is given for its confirm would pass meanwhile.
-const AT_ONCE: usize = 256;
-
-/// How long a lease lasts without being renewed: several times longer than a round takes at worst,
-/// with a confirm for each of a customer's changes.
+/// How long a lease lasts without being renewed: longer than any round, which publishes for [`LONGEST`], waits
+/// for the confirms of one wave more, and commits.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// The longest that a round goes on publishing: less than the lease.
-const LONGEST: Duration = Duration::from_secs(10);
+/// The longest that a round goes on publishing. With its last wave it ends before a server that stops gives up
+/// waiting for it, which would have the changes published again.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// The lease.
 const NAME: &str = "changes";
@@ -89,12 +86,13 @@ pub async fn announce(
         Some(error) => Err(error.into()),
         None => Ok(Announced {
             count,
-            more: taken == BATCH as usize,
+            more: count < taken || taken == BATCH as usize,
         }),
     }
 }
 
-/// Publishes changes in waves of at most [`AT_ONCE`], of each customer one in a wave. Returns those that the broker
+/// Publishes changes in waves, of each customer one in a wave, and of all no more than the queue publishes at
+/// once: further ones would wait there, while the time passes that each is given for its confirm. Returns those that the broker
 /// has.
 async fn publish(
     announcer: &dyn Announcer,
@@ -111,7 +109,7 @@ async fn publish(
                 .customer
                 .as_ref()
                 .is_none_or(|it| seen.insert(it.clone()));
-            if is_first && wave.len() < AT_ONCE {
+            if is_first && wave.len() < MAX_IN_FLIGHT {
                 wave.push(change);
             } else {
                 later.push_back(change);
@@ -219,7 +217,7 @@ mod tests {
         done.sort_unstable();
         assert_eq!(done, (0..1_000).collect::<Vec<i64>>());
         announcer.seen(|seen| {
-            assert_eq!(seen.most, AT_ONCE);
+            assert_eq!(seen.most, MAX_IN_FLIGHT);
             let mut told: BTreeMap<&Option<CustomerId>, Vec<&String>> = BTreeMap::new();
             for id in &seen.ids {
                 let change = found.iter().find(|it| it.id.to_string() == *id).unwrap();
@@ -241,6 +239,6 @@ mod tests {
         assert!(failed.is_some());
         let first: Vec<i64> = (0..256).filter(|seq| *seq != 3).collect();
         assert_eq!(done, first);
-        assert_eq!(announcer.seen(|seen| seen.ids.len()), AT_ONCE);
+        assert_eq!(announcer.seen(|seen| seen.ids.len()), MAX_IN_FLIGHT);
     }
 }

@@ -34,6 +34,10 @@ use crate::domain::time::Timestamp;
 /// several times over; 256 of the largest would be gigabytes. 256 typical events are one megabyte.
 pub(crate) const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
+/// Most messages that a process publishes to the broker at once. More gain nothing, and the limit bounds
+/// memory while the broker stalls.
+pub const MAX_IN_FLIGHT: usize = 256;
+
 /// A failed operation of the queue. Trying again later may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {

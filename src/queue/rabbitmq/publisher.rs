@@ -28,14 +28,12 @@ use super::flight::{Flight, FlightBox, Landed, Landing, lost, publish};
 use super::outgoing::Outgoing;
 use crate::causes::chain;
 use crate::outage::Outage;
+use crate::queue::MAX_IN_FLIGHT;
 
 /// The time after which a publish counts as failed. A quorum queue confirms in milliseconds, while
 /// a broker short of memory stops reading without notice. The rest of the time that the sender
 /// waits (Paddle: five seconds) is for the spool.
 const CONFIRM_TIME: Duration = Duration::from_millis(1_500);
-
-/// Most messages in flight. More gain nothing, and the limit bounds memory while the broker stalls.
-const IN_FLIGHT: usize = 256;
 
 /// How long a link may refuse everything. A channel that was opened between the death of a quorum queue's
 /// leader and the election of the next may never learn of the new one, while a new channel does: the
@@ -78,7 +76,7 @@ enum State {
 impl PublishHandle {
     /// Starts the task, with the first link or the error of connecting.
     pub(super) fn open(broker: Arc<Broker>, first: Result<Link, BrokerError>) -> Self {
-        let (requests, inbox) = mpsc::channel(IN_FLIGHT);
+        let (requests, inbox) = mpsc::channel(MAX_IN_FLIGHT);
         let (state, watched) = watch::channel(State::Connecting);
         let task = PublishTask {
             broker,
@@ -233,9 +231,9 @@ impl<'a> Flights<'a> {
         let mut events = Box::pin(self.link.connection.events_listener());
         let mut check = tokio::time::interval(CHECK_INTERVAL);
         let mut looking = Box::pin(self.look_on());
-        let mut waiting = Vec::with_capacity(IN_FLIGHT);
+        let mut waiting = Vec::with_capacity(MAX_IN_FLIGHT);
         loop {
-            let room = IN_FLIGHT - self.flying.len();
+            let room = MAX_IN_FLIGHT - self.flying.len();
             let result = tokio::select! {
                 Some(first) = self.flying.next() => self.land(first),
                 // All that wait at once: each turn of this loop looks at everything else, too.
