@@ -71,12 +71,13 @@ impl Filters {
 /// Reads a filter that names levels and targets alone, as nearly all do; `None` for others. One that may
 /// name spans looks at each as it begins, is entered and is left, which every request would pay for.
 fn by_target(filter: &str) -> Option<Targets> {
-    let is_plain = |part: &str| {
+    let is_plain = |part: &&str| {
         let mut letters = part.chars();
         !part.is_empty() && letters.all(|it| it.is_ascii_alphanumeric() || "_:=-".contains(it))
     };
-    let all_plain = filter.split(',').all(is_plain);
-    all_plain.then(|| filter.parse().ok()).flatten()
+    let parts: Vec<&str> = filter.split(',').map(str::trim).collect();
+    let all_plain = parts.iter().all(is_plain);
+    all_plain.then(|| parts.join(",").parse().ok()).flatten()
 }
 
 /// Limits what libraries may write, beside the filter of the settings. Nothing is let through that this
@@ -153,7 +154,12 @@ mod tests {
 
     #[test]
     fn a_span_begins_only_where_somebody_sees_it() {
-        for (filter, is_seen) in [("info", false), ("debug", false), ("info,[it]=debug", true)] {
+        for (filter, is_seen) in [
+            ("info", false),
+            ("debug", false),
+            ("info, sqlx=debug", false),
+            ("info,[it]=debug", true),
+        ] {
             written(filter, || {
                 let span = tracing::info_span!("it");
                 assert_eq!(!span.is_disabled(), is_seen, "{filter}");
