@@ -23,9 +23,12 @@ use crate::pipeline::owed_licenses;
 use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use crate::pipeline::setup;
 use crate::provider::{self, Spec};
-use crate::server::{StartError, apis_of, environment, open_store, open_vault, put_api_keys};
+use crate::server::{
+    StartError, apis_of_command, environment, open_store, open_vault, put_api_keys,
+};
 use crate::store::reconcile::Reconcile;
 use crate::store::{Actor, Store};
+use crate::vault::Vault;
 
 /// The exit code if something differs and was not repaired.
 const DRIFT: u8 = 2;
@@ -70,21 +73,38 @@ pub(super) async fn run(args: ReconcileArgs, loaded: &Loaded) -> Result<ExitCode
     let vault = open_vault(&loaded.config).map_err(StartError::from)?;
     let store = store.with_license_maker(owed_licenses::maker(&vault));
     output::note(&format!("the store is {}", store.place()));
-    let apis = apis_of(&loaded.config, &vault);
-    let environment = environment(&loaded.config);
+    let apis = apis_of_command(&loaded.config, &vault).map_err(ReconcileError::Api)?;
     let by = |app: &AppSlug| Order {
         app: app.clone(),
         actor: Actor::Operator,
         now: SystemClock.now(),
         reason: None,
     };
-    // Of a store that no server has used yet.
-    let default = by(&AppSlug::default_app());
-    setup::prepare(&store, &default, Some(&environment)).await?;
-    put_api_keys(&store, &vault, &loaded.config, &default).await?;
+    prepare(&store, &vault, loaded, &by(&AppSlug::default_app())).await?;
     let code = compare(&store, &apis, &args, &by(&args.app.app)).await;
     store.close().await;
     code
+}
+
+/// Puts the settings in place in a store that is new: this is its first import, and the plans say what is
+/// given for what was paid. In others they are the servers', which may have been started with other settings.
+async fn prepare(
+    store: &Store,
+    vault: &Vault,
+    loaded: &Loaded,
+    default: &Order,
+) -> Result<(), CliError> {
+    let environment = environment(&loaded.config);
+    if setup::is_new(store).await? {
+        setup::prepare(store, default, Some(&environment)).await?;
+        put_api_keys(store, vault, &loaded.config, default).await?;
+    } else if setup::has_other_plans(store, &environment).await? {
+        output::note(
+            "the plans of these settings are not those in the store, which count here: a worker's \
+             start puts its own in place",
+        );
+    }
+    Ok(())
 }
 
 async fn compare(

@@ -82,6 +82,35 @@ pub(super) async fn missing(
     Ok(missing)
 }
 
+/// Says whether the settings that were put in place last named other plans.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn differ(
+    tx: &mut Tx,
+    app: &AppSlug,
+    plans: &[SettingsPlan],
+) -> Result<bool, StoreError> {
+    let waiting = tx.waiting_plan_list(app).await?;
+    let present = tx.plan_list(app).await?;
+    let through_api: BTreeSet<(Provider, &str)> = (present.iter())
+        .filter(|it| it.source != PlanSource::Environment)
+        .chain(&waiting)
+        .map(|it| (it.provider, it.price_id.as_str()))
+        .collect();
+    let of_settings = present
+        .iter()
+        .map(|it| (it.provider, it.price_id.as_str(), &it.packages));
+    let named = plans
+        .iter()
+        .map(|(provider, price_id, packages)| (*provider, price_id.as_str(), packages));
+    let is_free = |(provider, price_id, _): &(Provider, &str, _)| {
+        !through_api.contains(&(*provider, *price_id))
+    };
+    let kept: BTreeSet<_> = of_settings.filter(is_free).collect();
+    Ok(kept != named.filter(is_free).collect())
+}
+
 /// Replaces the plans of the settings by what the settings say now, and audits each price that
 /// buys something else than before. Part of the start of a server. Returns whether customers have to
 /// be derived anew, for which a walk has begun.

@@ -38,6 +38,25 @@ pub async fn missing_plans(
     settings_plans::missing(&mut tx, &app, &environment.plans).await
 }
 
+/// Says whether no server and no command has used this store yet.
+///
+/// # Errors
+/// When the store failed.
+pub async fn is_new(store: &Store) -> Result<bool, StoreError> {
+    let mut tx = store.read().await?;
+    Ok(tx.app_find(&AppSlug::default_app()).await?.is_none())
+}
+
+/// Says whether the plans of the app `default` are others than these settings name. Plans that were put
+/// through the API are not looked at.
+///
+/// # Errors
+/// When the store failed.
+pub async fn has_other_plans(store: &Store, environment: &Environment) -> Result<bool, StoreError> {
+    let mut tx = store.read().await?;
+    settings_plans::differ(&mut tx, &AppSlug::default_app(), &environment.plans).await
+}
+
 /// Makes the app of the order unless it exists, and puts in place what the environment says, where
 /// it is given: only workers have price mappings and the like, and a process without must not take
 /// theirs away. Returns whether the app was made, which means that the store was empty.

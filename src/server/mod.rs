@@ -47,7 +47,7 @@ use crate::store::{Actor, Claim, Store};
 use crate::vault::Vault;
 use crate::worker::Worker;
 
-pub use apis::of as apis_of;
+pub use apis::{of as apis_of, of_command as apis_of_command};
 pub use error::StartError;
 pub use open::{find_store, find_vault, key_file, open_migrated, open_store, open_vault};
 pub use queue::rabbit_settings;

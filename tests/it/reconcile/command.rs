@@ -6,11 +6,15 @@ use std::process::Output;
 
 use serde_json::json;
 use tempfile::TempDir;
+use tollgate::domain::id::AppSlug;
+use tollgate::provider::STRIPE;
+use tollgate::store::Store;
 
 use super::rig::Rig;
 use crate::support::environment;
 use crate::support::fake_api::{Fault, KEY, List};
 use crate::support::program::{err, out, tollgate};
+use crate::support::serving::{Serving, quiet_port};
 use crate::support::stores::Engine;
 
 struct Seller {
@@ -163,4 +167,56 @@ async fn what_no_api_of_a_provider_answers_is_known_as_such() {
     }
     let (output, text) = seller.run(&[]).await;
     assert_eq!(output.status.code(), Some(0), "{text}");
+}
+
+/// A command is run in some shell, whose settings need not be those of the servers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_leaves_the_settings_of_the_servers_as_they_are() {
+    let seller = Seller::start().await;
+    seller.rig.sell(1);
+    let mut theirs = seller.environment();
+    theirs.insert("TOLLGATE_CONNECTED_ACCOUNTS".into(), "acct_1".into());
+    let listen = format!("127.0.0.1:{}", quiet_port());
+    theirs.insert("TOLLGATE_LISTEN".into(), listen.into());
+    drop(Serving::start(&theirs).await);
+    let kept = async || {
+        let file = seller.dir.path().join("tollgate.db");
+        let store = Store::open_sqlite(&file).await.unwrap();
+        let app = AppSlug::default_app();
+        let mut tx = store.read().await.unwrap();
+        let key = tx.api_key_find(&app, STRIPE.name).await.unwrap();
+        let settings = tx.app_find(&app).await.unwrap().unwrap().settings;
+        let plans = tx.plan_list(&app).await.unwrap();
+        drop(tx);
+        store.close().await;
+        (key.map(|it| it.sealed), settings, plans)
+    };
+    let before = kept().await;
+    assert!(before.0.is_some() && !before.2.is_empty(), "{before:?}");
+
+    let mut other = seller.environment();
+    other.remove(&OsString::from("STRIPE_PRICE_MAPPING"));
+    let mut without_key = other.clone();
+    without_key.remove(&OsString::from("STRIPE_API_KEY"));
+    other.insert("STRIPE_API_KEY".into(), "sk_live_wrong".into());
+    for (arguments, environment, said) in [
+        (
+            &["--dry-run"][..],
+            &without_key,
+            "differences; nothing was changed",
+        ),
+        (&["--app", "none"], &without_key, "there is no app `none`"),
+        (&[], &other, "the API key was refused with 401"),
+        (
+            &[],
+            &without_key,
+            "the plans of these settings are not those in the store",
+        ),
+    ] {
+        let arguments = [&["reconcile", "stripe"][..], arguments].concat();
+        let output = tollgate(&arguments, environment.clone()).await;
+        let text = format!("{}{}", out(&output), err(&output));
+        assert!(text.contains(said), "{text}");
+        assert_eq!(kept().await, before, "{arguments:?}");
+    }
 }
