@@ -2,7 +2,8 @@
 //!
 //! A place is written as the providers' pages write it, `items.data` or
 //! `parent.subscription_details.subscription`, so that the code reads like the table of API
-//! versions it stands for, and an error can name it. Null and absent are the same everywhere.
+//! versions it stands for, and an error can name it. Null and absent are the same, but for
+//! [`names`](Fields::names).
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,15 @@ impl<'a> Fields<'a> {
     /// The whole object.
     pub(super) fn whole(&self) -> &'a Value {
         self.value
+    }
+
+    /// True if there is a field of this name, be it null.
+    pub(super) fn names(&self, name: &str) -> bool {
+        debug_assert!(
+            is_read(name),
+            "`{name}` is not among the fields that are kept"
+        );
+        self.value.get(name).is_some()
     }
 
     /// The value at a place; `None` if it is null or not there.

@@ -55,6 +55,7 @@ pub(super) fn is_read(name: &str) -> bool {
             | "created_at"
             | "current_billing_period"
             | "current_period_end"
+            | "current_period_start"
             | "custom_data"
             | "customer"
             | "customer_account"
@@ -109,6 +110,7 @@ pub(super) fn is_read(name: &str) -> bool {
             | "phone"
             | "plan"
             | "postal_code"
+            | "pre_payment_credit_notes_amount"
             | "previous_attributes"
             | "price"
             | "price_details"
@@ -135,6 +137,7 @@ pub(super) fn is_read(name: &str) -> bool {
             | "total"
             | "totals"
             | "transaction_id"
+            | "trial_end"
             | "type"
             | "unit_price"
     )

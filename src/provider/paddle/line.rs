@@ -136,7 +136,10 @@ impl Reader {
 
     fn period(&self, line: &Fields<'_>, item: Option<&Fields<'_>>) -> Result<Period, ReadError> {
         let mut found = period(line, "proration.billing_period")?;
-        if let (None, Some(item)) = (found.1, item) {
+        // A line with null is for the whole period, though another one of its price may be prorated: a
+        // renewal also bills what was changed with `prorated_next_billing_period`.
+        // <https://developer.paddle.com/build/lifecycle/subscription-renewal-dunning>
+        if let (None, Some(item), false) = (found.1, item, line.names("proration")) {
             found = period(item, "proration.billing_period")?;
         }
         if found.1.is_none() {

@@ -12,10 +12,18 @@ use crate::domain::billing::fact::{
 };
 use crate::domain::id::{Kind, ObjectKey};
 
-/// `invoice.paid`.
+/// `invoice.paid`. An open invoice is also closed by credit notes: they lower what is owed, and of one
+/// that was credited in full nothing is ever paid, as if it had been voided.
+/// <https://docs.stripe.com/api/credit_notes>
 pub(super) fn paid(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let money = event.object.integer("amount_paid")?;
-    let cost = event.object.integer("total")?;
+    let total = event.object.integer("total")?;
+    let credited = event.object.integer("pre_payment_credit_notes_amount")?;
+    let credited = credited.unwrap_or_default();
+    if credited > 0 && total.is_some_and(|total| total <= credited) {
+        return read(event, PaymentStep::Void);
+    }
+    let cost = total.map(|total| total.saturating_sub(credited));
     let step = PaymentStep::Paid {
         money: money.or(cost).unwrap_or_default(),
         cost: cost.or(money).unwrap_or_default(),

@@ -13,7 +13,8 @@ const PRICES: [&str; 3] = ["pricing.price_details.price", "price", "plan"];
 /// A line of an invoice. Until 2025-03-31 it had the price, or the plan, as an object.
 /// <https://docs.stripe.com/api/invoice-line-item/object>
 pub(super) fn of_invoice(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
-    let Some(price) = price_of(line, &PRICES)? else {
+    let amount = discounted(line)?;
+    let Some(price) = price_of(line, &PRICES, amount)? else {
         return Ok(None);
     };
     let products = [
@@ -26,7 +27,7 @@ pub(super) fn of_invoice(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
         price,
         product: line.id(&products)?.map(str::to_owned),
         lookup_key: first_word(line, &keys)?,
-        amount: discounted(line)?,
+        amount,
         quantity: quantity(line)?,
         start: line.seconds("period.start")?,
         end: line.seconds("period.end")?,
@@ -38,14 +39,15 @@ pub(super) fn of_invoice(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
 /// An item of a Checkout session in mode `payment`.
 /// <https://docs.stripe.com/api/checkout/sessions/line_items>
 pub(super) fn of_session(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
-    let Some(price) = price_of(line, &["price"])? else {
+    let amount = line.integer("amount_total")?.unwrap_or_default();
+    let Some(price) = price_of(line, &["price"], amount)? else {
         return Ok(None);
     };
     Ok(Some(Line {
         price,
         product: line.id(&["price.product"])?.map(str::to_owned),
         lookup_key: first_word(line, &["price.lookup_key"])?,
-        amount: line.integer("amount_total")?.unwrap_or_default(),
+        amount,
         quantity: quantity(line)?,
         start: None,
         end: None,
@@ -57,8 +59,8 @@ pub(super) fn of_session(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
 /// True for an invoice item that has an amount only, as `POST /v1/invoiceitems` makes it without a
 /// price.
 pub(super) fn is_unpriced_item(line: &Fields<'_>) -> Result<bool, ReadError> {
-    let sells = line.integer("quantity")? != Some(0);
-    Ok(sells && price_of(line, &PRICES)?.is_none() && is_once(line)?)
+    let sells = line.integer("quantity")? != Some(0) || discounted(line)? != 0;
+    Ok(sells && line.id(&PRICES)?.is_none() && is_once(line)?)
 }
 
 /// How many of the price a line is about, if more than one: of metered usage it may be absent.
@@ -66,9 +68,10 @@ fn quantity(line: &Fields<'_>) -> Result<Option<i64>, ReadError> {
     Ok(line.integer("quantity")?.filter(|quantity| *quantity > 1))
 }
 
-/// The price of a line that sells something. Of a quantity of 0 nothing is sold.
-fn price_of(line: &Fields<'_>, places: &[&str]) -> Result<Option<String>, ReadError> {
-    if line.integer("quantity")? == Some(0) {
+/// The price of a line that sells something. Of a quantity of 0 nothing is sold, unless it costs something:
+/// since 2026-03-25 half a unit has the quantity 0, and the part behind the point in `quantity_decimal`.
+fn price_of(line: &Fields<'_>, places: &[&str], amount: i64) -> Result<Option<String>, ReadError> {
+    if line.integer("quantity")? == Some(0) && amount == 0 {
         return Ok(None);
     }
     Ok(line.id(places)?.map(str::to_owned))

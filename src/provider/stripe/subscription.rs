@@ -10,6 +10,9 @@ use crate::domain::billing::fact::{
 use crate::domain::id::{Kind, Scope};
 use crate::domain::time::Timestamp;
 
+/// What newer versions of the API say of a trial that ended without a payment method.
+const TRIAL_ENDED: &str = "trial_end_without_payment_method";
+
 /// `customer.subscription.created`, `.updated`, `.deleted`, `.paused`, `.resumed`.
 pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let object = &event.object;
@@ -54,11 +57,14 @@ fn read(
     status: SubscriptionStatus,
 ) -> Result<SubscriptionState, ReadError> {
     let members = object.list("items.data")?;
-    let period_end = period_end(object, members.as_deref().unwrap_or_default())?;
+    let shown = members.as_deref().unwrap_or_default();
+    let period_end = of_period(object, shown, "current_period_end")?;
+    let period_start = of_period(object, shown, "current_period_start")?;
     let at_period_end = object.flag("cancel_at_period_end")?;
     let account = object
         .id(&["customer", "customer_account"])?
         .map(|id| scope.key(Kind::Account, id));
+    let pause_reason = pause_reason(object, &status, period_start)?;
     Ok(SubscriptionState {
         items: items(object, members, &status)?,
         status,
@@ -72,24 +78,46 @@ fn read(
             || object.is_cut("items.data"),
         account,
         latest_invoice: object.id(&["latest_invoice"])?.map(str::to_owned),
-        pause_reason: object
-            .word("status_details.paused.subscription.type")?
-            .map(str::to_owned),
+        pause_reason,
         test_clock: object.id(&["test_clock"])?.map(str::to_owned),
     })
 }
 
-/// Since 2025-03-31 each item has a period of its own; before, the subscription had one.
-fn period_end(object: &Fields<'_>, members: &[Fields<'_>]) -> Result<Option<Timestamp>, ReadError> {
-    let mut end = None;
+/// The latest beginning or end of a period. Since 2025-03-31 each item has a period of its own; before, the
+/// subscription had one.
+fn of_period(
+    object: &Fields<'_>,
+    members: &[Fields<'_>],
+    name: &str,
+) -> Result<Option<Timestamp>, ReadError> {
+    let mut latest = None;
     for member in members {
-        end = end.max(member.seconds("current_period_end")?);
+        latest = latest.max(member.seconds(name)?);
     }
-    if end.is_some() {
-        Ok(end)
+    if latest.is_some() {
+        Ok(latest)
     } else {
-        object.seconds("current_period_end")
+        object.seconds(name)
     }
+}
+
+/// Why it is paused. Until 2026-09-30 there was one reason, and no field for it: a trial that ended without a
+/// payment method. Then no period has begun behind the trial's end.
+fn pause_reason(
+    object: &Fields<'_>,
+    status: &SubscriptionStatus,
+    period_start: Option<Timestamp>,
+) -> Result<Option<String>, ReadError> {
+    if let Some(reason) = object.word("status_details.paused.subscription.type")? {
+        return Ok(Some(reason.to_owned()));
+    }
+    let is_new = object.object("status_details").is_some();
+    if *status != SubscriptionStatus::Paused || is_new {
+        return Ok(None);
+    }
+    let trial_end = object.seconds("trial_end")?;
+    let is_of_trial = trial_end.is_some_and(|end| period_start.is_some_and(|start| start <= end));
+    Ok(is_of_trial.then(|| TRIAL_ENDED.to_owned()))
 }
 
 /// The items that are bought. Old events have `plan` in place of `price`, on the item or on the

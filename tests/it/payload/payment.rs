@@ -405,11 +405,22 @@ fn a_period_is_the_lines_own_or_its_transactions_or_begins_when_billed() {
     payload["data"]["details"]["line_items"][0]["proration"] = own.clone();
     let prorated = period("2026-04-20T00:00:00Z", "2026-05-09T09:00:40Z");
     assert_eq!(shown(&payload), prorated);
-    payload["data"]["details"]["line_items"][0]["proration"] = Value::Null;
+    let line = payload["data"]["details"]["line_items"][0].as_object_mut();
+    line.unwrap().remove("proration");
     payload["data"]["items"][0]["proration"] = own;
-    assert_eq!(shown(&payload), prorated, "the item says it too");
-    payload["data"]["items"][0]["proration"] = Value::Null;
+    assert_eq!(
+        shown(&payload),
+        prorated,
+        "where the line says nothing, the item does"
+    );
+    payload["data"]["details"]["line_items"][0]["proration"] = Value::Null;
     let billed = period("2026-04-09T09:00:40Z", "2026-05-09T09:00:40Z");
+    assert_eq!(
+        shown(&payload),
+        billed,
+        "another line of its price is prorated"
+    );
+    payload["data"]["items"][0]["proration"] = Value::Null;
     assert_eq!(shown(&payload), billed);
 
     payload["data"]["billing_period"] = Value::Null;
@@ -436,4 +447,31 @@ fn a_period_is_the_lines_own_or_its_transactions_or_begins_when_billed() {
         shown(&payload)[0].as_deref(),
         payload["data"]["created_at"].as_str()
     );
+}
+
+#[test]
+fn an_invoice_that_credit_notes_closed_was_not_paid() {
+    for version in [OLD, NEW] {
+        let mut payload = load(&format!("stripe/invoice.paid--renewal{version}"));
+        let mut step = |total: i64, credited: i64, paid: i64| {
+            let object = &mut payload["data"]["object"];
+            object["total"] = total.into();
+            object["pre_payment_credit_notes_amount"] = credited.into();
+            object["amount_paid"] = paid.into();
+            payment(STRIPE.name, &payload).step
+        };
+        assert_eq!(step(2900, 2900, 0), PaymentStep::Void, "{version}");
+        let rest = PaymentStep::Paid {
+            money: 2000,
+            cost: 2000,
+        };
+        assert_eq!(step(2900, 900, 2000), rest, "{version}");
+        let from_balance = PaymentStep::Paid {
+            money: 0,
+            cost: 2900,
+        };
+        assert_eq!(step(2900, 0, 0), from_balance, "{version}");
+        let free = PaymentStep::Paid { money: 0, cost: 0 };
+        assert_eq!(step(0, 0, 0), free, "{version}");
+    }
 }

@@ -114,6 +114,8 @@ fn a_checkout_may_show_its_lines() {
             "price": {"id": "price_2", "product": "prod_2", "recurring": {"interval": "month"}}},
         {"id": "li_3", "amount_total": 0, "quantity": 0, "price": {"id": "price_3"}},
         {"id": "li_4", "amount_total": 0, "quantity": 1, "price": null},
+        {"id": "li_5", "amount_total": 1450, "quantity": 0, "quantity_decimal": "0.5",
+            "price": {"id": "price_5", "product": "prod_5"}},
     ]});
     let said = payment(STRIPE.name, &payload);
     let book = Line {
@@ -121,10 +123,12 @@ fn a_checkout_may_show_its_lines() {
         once: true,
         ..line("price_1", "prod_1", 2500, None, "li_1")
     };
-    assert_eq!(
-        said.lines,
-        [book, line("price_2", "prod_2", 400, None, "li_2")]
-    );
+    let half = Line {
+        once: true,
+        ..line("price_5", "prod_5", 1450, None, "li_5")
+    };
+    let monthly = line("price_2", "prod_2", 400, None, "li_2");
+    assert_eq!(said.lines, [book, monthly, half]);
     assert!(said.lines_incomplete);
 }
 

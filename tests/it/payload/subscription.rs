@@ -236,6 +236,25 @@ fn a_paused_subscription_says_why() {
 }
 
 #[test]
+fn a_pause_that_says_nothing_is_of_a_trial_that_ended_in_it() {
+    for version in [OLD, NEW] {
+        let file = format!("stripe/customer.subscription.paused--trial-end{version}");
+        let mut payload = load(&file);
+        let fact = subscription(STRIPE.name, &payload);
+        let ended = Some("trial_end_without_payment_method");
+        assert_eq!(fact.state.pause_reason.as_deref(), ended, "{version}");
+        assert_eq!(fact.before.unwrap().pause_reason, None, "{version}");
+
+        let reason = |payload: &Value| subscription(STRIPE.name, payload).state.pause_reason;
+        let mut later = payload.clone();
+        later["data"]["object"]["trial_end"] = json!(1_772_528_402);
+        assert_eq!(reason(&later), None, "{version}: a period was paid since");
+        payload["data"]["object"]["status"] = json!("active");
+        assert_eq!(reason(&payload), None, "{version}");
+    }
+}
+
+#[test]
 fn the_invoice_before_is_a_part_of_the_state_before() {
     for version in [OLD, NEW] {
         let file = format!("stripe/customer.subscription.updated--renewed{version}");
