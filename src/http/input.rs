@@ -7,6 +7,7 @@
 
 mod exact;
 mod json;
+mod leftover;
 mod query;
 
 use std::convert::Infallible;
@@ -30,6 +31,7 @@ use super::error::ApiError;
 use super::limits;
 use json::parse_checked;
 pub(super) use json::{Check, parse_json};
+pub(super) use leftover::discarded;
 use query::parse_query;
 pub(super) use query::{pairs, pairs_of, read_query, refuse_unknown, take_parameter, written};
 

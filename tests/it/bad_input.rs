@@ -3,6 +3,7 @@
 
 mod api;
 mod heads;
+mod leftover;
 mod rig;
 mod webhooks;
 
