@@ -266,12 +266,14 @@ impl Tx {
         // The answers of one day, so no index is worth its room.
         let sql = r"
             UPDATE idempotency_keys
-            SET answer = NULL, about = NULL
+            SET answer = NULL, about = NULL, held_until = $2
             WHERE EXISTS (
                 SELECT 1 FROM {rows} AS gone WHERE about LIKE '%' || gone.key || '%'
             )
         ";
-        self.execute(sql, binds![keys(customers)]).await?;
+        // They have ended: without an answer they would look like requests that still run.
+        let long_ago = Timestamp::from_nanos(0);
+        self.execute(sql, binds![keys(customers), long_ago]).await?;
         Ok(())
     }
 

@@ -320,7 +320,6 @@ async fn an_erased_person_is_nowhere(engine: Engine) {
     // The answer that showed the person is gone, and its request is not done a second time.
     let bearer = format!("Bearer {ROOT}");
     let headers = [("authorization", bearer.as_str()), ("idempotency-key", "k")];
-    rig.pass(3600);
     let suspend = format!("/api/v1/customers/{id}/suspend");
     let body = Some(json!({"reason": PERSON[5]}));
     let again = rig.send("POST", &suspend, &headers, body).await;
