@@ -9,6 +9,8 @@ use std::panic;
 
 use tokio::sync::Semaphore;
 
+use crate::request_context::spawn_blocking;
+
 /// The longest computation that runs where it is asked for, in versions that it compares: one to two
 /// milliseconds.
 const SHORT: usize = 2_000;
@@ -28,7 +30,7 @@ pub(crate) async fn run<T: Send + 'static>(
     // The semaphore is never closed.
     let permit = PERMITS.acquire().await;
     // Whoever waits may hang up; the computation ends all the same, and keeps its permit until then.
-    let done = tokio::task::spawn_blocking(move || {
+    let done = spawn_blocking(move || {
         let done = work();
         drop(permit);
         done

@@ -1,10 +1,10 @@
-//! The request that a task serves: task-local, so that neither an error nor a line of the log need be
-//! handed it through functions that know nothing of HTTP.
+//! The request that a task serves. Task-local, so that errors and log lines can name it without its being
+//! passed through functions that know nothing of HTTP.
 
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 tokio::task_local! {
     static CURRENT: Arc<RequestContext>;
@@ -24,12 +24,12 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Shows the request that this task serves; `None` outside of a request.
+    /// Calls `look` with the request that this task serves; `None` outside of a request.
     pub(crate) fn with<T>(look: impl FnOnce(&Self) -> T) -> Option<T> {
         CURRENT.try_with(|context| look(context)).ok()
     }
 
-    /// Does work as that of this request.
+    /// Runs `work` as part of this request.
     pub(crate) fn scope<F: Future>(
         self: Arc<Self>,
         work: F,
@@ -50,6 +50,20 @@ where
     }
 }
 
+/// Runs work of the present request on a thread where it may block.
+pub(crate) fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let (span, context) = (Span::current(), CURRENT.try_with(Arc::clone));
+    tokio::task::spawn_blocking(move || {
+        let work = || span.in_scope(work);
+        match context {
+            Ok(context) => CURRENT.sync_scope(context, work),
+            Err(_) => work(),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,8 +77,13 @@ mod tests {
             route: None,
             traceparent: None,
         });
-        let detached = async { detach(async move { id() }).await.unwrap() };
-        assert_eq!(context.scope(detached).await.as_deref(), Some("abc"));
+        let detached = async {
+            let elsewhere = spawn_blocking(id).await.unwrap();
+            (detach(async move { id() }).await.unwrap(), elsewhere)
+        };
+        let expected = Some("abc".to_owned());
+        assert_eq!(context.scope(detached).await, (expected.clone(), expected));
         assert_eq!(detach(async move { id() }).await.unwrap(), None);
+        assert_eq!(spawn_blocking(id).await.unwrap(), None);
     }
 }

@@ -385,7 +385,7 @@ async fn parsed(bytes: Vec<u8>, name: &str) -> Result<Loaded, UpstreamError> {
         let metadata = metadata::read(&bytes)?;
         Ok(Loaded::new(metadata, Sha256::digest(&bytes).into()))
     };
-    let read = tokio::task::spawn_blocking(read).await;
+    let read = request_context::spawn_blocking(read).await;
     let read = read.map_err(|_| UpstreamError::Stopped)?;
     read.map_err(|source| UpstreamError::Malformed {
         name: name.to_owned(),

@@ -82,6 +82,9 @@ pub enum StoreError {
     /// One statement for many askers failed, each of whom gets the error.
     #[error(transparent)]
     Shared(Arc<StoreError>),
+    /// One statement for many askers ended in a panic, which has a line of its own in the log.
+    #[error("a look-up that was shared with others ended in a panic")]
+    Panicked,
     /// A document could not be written as JSON.
     #[error("a document could not be written")]
     Document {
@@ -198,6 +201,7 @@ impl StoreError {
             | Self::Contended
             | Self::Overtaken
             | Self::CorruptRow { .. }
+            | Self::Panicked
             | Self::Cursor
             | Self::LicenseKey { .. }
             | Self::Document { .. } => None,
@@ -218,6 +222,7 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::HalfCopied
             | Self::CorruptRow { .. }
+            | Self::Panicked
             | Self::Cursor
             | Self::Document { .. } => false,
         }

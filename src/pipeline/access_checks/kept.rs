@@ -15,10 +15,11 @@ use crate::store::PackageQuestion;
 /// promised, so that the answer also reaches them within it.
 const FRESH: Duration = Duration::from_millis(900);
 
-/// The most that is kept, tokens and packages. Each takes one to two KiB.
+/// The most answers that are kept, each of a token and a package. Each takes one to two KiB, and some hundred
+/// bytes more for each release.
 const MOST: usize = 4_096;
 
-/// A package of which more releases decide is not kept: each takes some hundred bytes.
+/// A package of which more releases decide is not kept, so all answers together take some 20 MiB at the most.
 const MOST_RELEASES: usize = 32;
 
 /// Locks, so that processors do not wait for each other.

@@ -61,12 +61,7 @@ impl LookUps {
             tokio::spawn(Arc::clone(&self.0).look_up());
         }
         // The sender is dropped only if a panic ended the task.
-        found.await.unwrap_or_else(|_| {
-            Err(StoreError::CorruptRow {
-                column: "tokens".to_owned(),
-                detail: "looking it up has failed".to_owned(),
-            })
-        })
+        found.await.unwrap_or(Err(StoreError::Panicked))
     }
 }
 

@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("causes", &[]),
     ("outage", &[]),
-    ("offload", &[]),
+    ("offload", &["request_context"]),
     ("random", &["domain"]),
     ("clock", &["domain"]),
     ("pause", &[]),
