@@ -26,9 +26,6 @@ use crate::store::{
     AcknowledgedBatch, AcknowledgedEvent, AcknowledgedWaiting, Store, StoreError, Tx,
 };
 
-/// The time that a worker is given before the ledger is looked at.
-const FIRST_LOOK: Duration = Duration::from_secs(15);
-
 /// The shortest and the longest time between two looks at the same row.
 const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(5));
 
