@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::error::CliError;
 use crate::output;
-use crate::store::{Listed, Window};
+use crate::store::{Listed, StoreError, Window};
 
 /// Rows that are read at once.
 const AT_ONCE: u32 = 100;
@@ -49,7 +49,9 @@ impl PageArgs {
         let (mut after, mut any) = (self.cursor.clone(), false);
         loop {
             let size = left.min(AT_ONCE);
-            let part = read(&Window::Walk { after, size }).await?;
+            let part = read(&Window::Walk { after, size })
+                .await
+                .map_err(of_cursor)?;
             any |= !part.rows.is_empty();
             if !self.no_limit {
                 left -= u32::try_from(part.rows.len()).unwrap_or(left).min(left);
@@ -67,8 +69,23 @@ impl PageArgs {
             }
         }
         if !any {
-            output::note(nothing);
+            output::note(match &self.cursor {
+                Some(_) => "nothing stands behind this cursor",
+                None => nothing,
+            });
         }
         Ok(())
+    }
+}
+
+/// A wrong cursor is a mistake in the arguments, and no failure of the store.
+fn of_cursor(error: CliError) -> CliError {
+    match error {
+        CliError::Store(StoreError::Cursor) => CliError::Missing {
+            code: "query_invalid",
+            what: "the value of --cursor is none of this list".to_owned(),
+            right: "take one that the same list printed at its end".to_owned(),
+        },
+        error => error,
     }
 }

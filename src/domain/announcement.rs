@@ -270,6 +270,18 @@ pub struct AnnouncedRow<'a> {
     pub data: &'a Value,
 }
 
+/// Checks the name of a kind.
+///
+/// # Errors
+/// When there is none of this name, with the end of a sentence about it.
+pub fn known(text: String) -> Result<String, String> {
+    if KINDS.iter().any(|kind| kind.name == text) {
+        Ok(text)
+    } else {
+        Err("must be a kind of change such as `customer.suspended`".to_owned())
+    }
+}
+
 /// Checks a filter of kinds: a kind, or a beginning with `*` for the rest, such as `customer.*`.
 ///
 /// # Errors

@@ -8,11 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::domain::announcement;
 use crate::domain::hook::DeliveryState;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
 use crate::http::api::{order_in_path, time, visible_app};
-use crate::http::field_errors::{FieldErrors, word_of};
+use crate::http::field_errors::{FieldErrors, checked, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::reason::ReasonBody;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
@@ -99,9 +100,12 @@ impl Filters for DeliveryQuery {
 
     fn filter(self, _: Timestamp, field_errors: &mut FieldErrors) -> DeliveryFilter {
         let state = field_errors.note(word_of("state", self.state));
+        let kind = self
+            .kind
+            .map(|text| checked("kind", announcement::known(text)));
         DeliveryFilter {
             state: state.flatten(),
-            kind: self.kind,
+            kind: kind.and_then(|kind| field_errors.note(kind)),
         }
     }
 }
