@@ -49,7 +49,7 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
                 let request = if is_webhook {
                     request
                 } else {
-                    input::discarded(request)
+                    input::discard_unread(request)
                 };
                 (AssertUnwindSafe(next.run(request)).catch_unwind().await).unwrap_or_else(panicked)
             }

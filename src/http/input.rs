@@ -31,7 +31,8 @@ use super::error::ApiError;
 use super::limits;
 use json::parse_checked;
 pub(super) use json::{Check, parse_json};
-pub(super) use leftover::discarded;
+pub(super) use leftover::{discard, discard_unread};
+use leftover::{drain, linger};
 use query::parse_query;
 pub(super) use query::{pairs, pairs_of, read_query, refuse_unknown, take_parameter, written};
 
@@ -119,31 +120,6 @@ async fn read_within(
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.into())
-}
-
-/// Discards the body of a request that is refused by its head, while the answer is under way. A
-/// sender whose connection is closed while it still writes usually sees a reset instead of the
-/// answer. Nothing is read of a sender that waits for the answer first.
-pub(super) fn discard(headers: &HeaderMap, body: Body) {
-    if headers.contains_key(EXPECT) || body.is_end_stream() {
-        return;
-    }
-    linger(body.into_data_stream());
-}
-
-fn linger(chunks: axum::body::BodyDataStream) {
-    tokio::spawn(tokio::time::timeout(limits::LINGER_TIME, drain(chunks)));
-}
-
-/// Reads and discards the rest of a body, up to [`limits::MAX_DISCARDED`].
-async fn drain(mut chunks: axum::body::BodyDataStream) {
-    let mut left = limits::MAX_DISCARDED;
-    while let Some(Ok(chunk)) = chunks.next().await {
-        left = left.saturating_sub(chunk.len());
-        if left == 0 {
-            return;
-        }
-    }
 }
 
 /// The headers of a request, and nothing else of it. Moved, where axum's `HeaderMap` is a copy.
