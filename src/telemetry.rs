@@ -48,8 +48,8 @@
 //!
 //! # Lines of libraries
 //!
-//! Libraries are heard from `warn` on, and the broker's client and the judge of certificates never: what
-//! they call an error is told by the line of whoever called them. A filter that names a library takes precedence. Their `trace`
+//! Libraries are heard from `warn` on, and the AMQP client and the certificate verifier never: their
+//! errors are logged by whoever called them. A filter that names a library takes precedence. Their `trace`
 //! cannot be had at all, because it shows what is sent and received.
 //!
 //! # Never logged
@@ -116,9 +116,9 @@ pub enum TelemetryError {
     Traces(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// Starts logging to standard error, for the rest of the process. May be called only once. Of what
-/// it returns, the one sums up the lines that were left out and is to be run; the other sends spans
-/// until it is told to end.
+/// Starts logging to standard error, for the rest of the process. May be called only once. Returns the
+/// [`Summaries`] of suppressed lines, which are to be run, and the [`Traces`], which send spans until
+/// they are told to end.
 ///
 /// # Errors
 ///

@@ -85,7 +85,7 @@ impl Location {
             return Err("neither http:// nor https://".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("has a user or a password, which belong into the token".to_owned());
+            return Err("has a user or a password, which belong in the token".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err("has a query or a fragment".to_owned());

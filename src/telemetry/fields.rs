@@ -1,7 +1,7 @@
 //! The fields of spans, as JSON.
 //!
-//! They are written whenever a span begins, which every request does, and read only where a line is
-//! written within it. The library's own writer makes a tree of them first, and reads and writes all of
+//! They are written whenever a span begins: at every request, where there is a collector or a filter that
+//! names spans. They are read only where a line is written within it. The library's own writer makes a tree of them first, and reads and writes all of
 //! it again for each field that is added later; here they are written once, as they come.
 
 use std::cell::Cell;

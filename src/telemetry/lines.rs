@@ -12,10 +12,10 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::request_context::RequestContext;
 
-/// Milliseconds are as exact as durations in lines are.
+/// Timestamps have milliseconds, as durations do.
 const TIME: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
 
-/// Lines that say from where they are, but for those that are of the whole program.
+/// Lines that show their target, except those whose target is the crate itself.
 pub(super) struct Lines<F> {
     with_target: Format<F, ChronoUtc>,
     without: Format<F, ChronoUtc>,
@@ -23,7 +23,7 @@ pub(super) struct Lines<F> {
     add_request: fn(&mut String, &RequestContext) -> fmt::Result,
 }
 
-/// Lines of text. Colours are escape sequences, which do not belong into a file or a pipe.
+/// Lines of text. Colours are escape sequences, which do not belong in a file or a pipe.
 pub(super) fn text(is_terminal: bool) -> Lines<Full> {
     let format = Format::default().with_timer(ChronoUtc::new(TIME.to_owned()));
     Lines::new(format.with_ansi(is_terminal), add_to_text)
@@ -78,7 +78,7 @@ fn add_to_json(line: &mut String, request: &RequestContext) -> fmt::Result {
     };
     let fields = serde_json::to_string(&fields).map_err(|_| fmt::Error)?;
     line.truncate(line.trim_end().len());
-    // The one object is opened again, and goes on with what the other has after its brace.
+    // The line's object is opened again, and the request's fields follow without their opening brace.
     if line.pop() != Some('}') {
         return Err(fmt::Error);
     }

@@ -82,7 +82,7 @@ mod tests {
         for (began, place) in began.iter().zip(1..) {
             assert!(
                 *began - start >= APART * place,
-                "the {place}. began too early"
+                "loop {place} began too early"
             );
         }
     }

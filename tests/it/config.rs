@@ -358,7 +358,7 @@ fn a_wrong_value_is_refused_with_its_reason() {
         (
             "TOLLGATE_REPOSITORY",
             "https://user:pw@repo.example/",
-            "belong into the token",
+            "belong in the token",
         ),
         (
             "TOLLGATE_ACCEL_PREFIX",

@@ -556,7 +556,7 @@ async fn what_the_broker_refuses_is_told_with_what_would_be_right() {
     };
     let of_user = "the name and the password of a user of this broker; `guest` may only come from";
     told("poor:hush-hush", "%2f", &[of_user]).await;
-    let of_host = "what stands behind the host in AMQP_URL is the virtual host";
+    let of_host = "the path of AMQP_URL names the virtual host";
     told("guest:guest", "shop", &["vhost shop not found", of_host]).await;
     told("poor:hush", "%2f", &["refused for user 'poor'", of_host]).await;
     broker.ctl(&["set_permissions", "poor", "^$", "^$", "^$"]);

@@ -22,8 +22,8 @@ pub(super) enum Unsuitable {
 }
 
 impl Destinations {
-    /// Where they may go by the setting `TOLLGATE_HOOKS_PRIVATE`: with it, private addresses are allowed, but
-    /// for those of the link, and so is `http`.
+    /// Where they may go by the setting `TOLLGATE_HOOKS_PRIVATE`: with it, private addresses are allowed,
+    /// except link-local ones, and so is `http`.
     pub const fn new(private: bool) -> Self {
         Self { private }
     }
@@ -33,7 +33,7 @@ impl Destinations {
     /// # Errors
     /// When the value is wrong, with the end of a sentence about it.
     pub fn check(self, url: &str) -> Result<(), String> {
-        let parsed = Url::parse(url).map_err(|_| "must be an address of the web".to_owned())?;
+        let parsed = Url::parse(url).map_err(|_| "must be a URL".to_owned())?;
         match self.check_url(&parsed) {
             Ok(()) => Ok(()),
             Err(Unsuitable::Address) if self.private => Err(
@@ -45,9 +45,12 @@ impl Destinations {
                     .to_owned(),
             ),
             Err(_) if self.private => Err(
-                "must begin with https:// or http://, without user, fragment and port 0".to_owned(),
+                "must be an https:// or http:// URL without a user, a fragment or port 0"
+                    .to_owned(),
             ),
-            Err(_) => Err("must begin with https://, without user, fragment and port 0".to_owned()),
+            Err(_) => {
+                Err("must be an https:// URL without a user, a fragment or port 0".to_owned())
+            }
         }
     }
 

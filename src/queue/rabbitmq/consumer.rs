@@ -316,8 +316,8 @@ impl Consumer for RabbitConsumer {
         let mut done = Vec::new();
         for (delivery, settlement) in settlements {
             let Some(tag) = self.own_tag(&delivery) else {
-                // The broker has put them back already; the next consumer settles them. The session
-                // of today, if there is one, has nothing to do with it.
+                // The broker has put them back already; the next consumer settles them. The current
+                // session, if there is one, is not affected.
                 return Err(if split(delivery.tag).0 == self.epoch {
                     self.lose(BrokerError::Lost)
                 } else {

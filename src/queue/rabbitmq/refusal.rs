@@ -18,8 +18,8 @@ pub(super) fn remedy(error: &lapin::Error) -> &'static str {
              `rabbitmqctl set_permissions` gives them, as in deploy/rabbitmq/setup)"
         }
         AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
-            " (what stands behind the host in AMQP_URL is the virtual host: `rabbitmqctl add_vhost` makes it, \
-             and `rabbitmqctl set_permissions` lets the user in)"
+            " (the path of AMQP_URL names the virtual host: `rabbitmqctl add_vhost` creates it, and \
+             `rabbitmqctl set_permissions` lets the user in)"
         }
         _ => "",
     }

@@ -39,9 +39,9 @@ use crate::queue::Lane;
 use crate::queue::names::short;
 use crate::queue::topology::Sight;
 
-/// Deliveries of the lane `work` that the broker sends ahead: eight of the worker's batches, of which
-/// it has up to four under way at once, so that the next ones are here when one is done. No more,
-/// because a worker that dies brings all of them one step closer to the delivery limit.
+/// Deliveries of the lane `work` that the broker sends ahead: eight of the worker's batches. By default four
+/// are under way at once, so that the next ones are here when one is done. No more, because a worker that
+/// dies brings all of them one step closer to the delivery limit.
 const PREFETCH_WORK: u16 = 1_024;
 
 /// The same for the lane `failed`, whose messages are recorded one by one.

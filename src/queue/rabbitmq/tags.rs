@@ -12,8 +12,8 @@ use tokio::time::Instant;
 /// The most settled tags that wait: two of the worker's batches, a quarter of what the broker sends ahead.
 const MOST_WAITING: usize = 256;
 
-/// The longest that they wait while nothing else is settled. It is well below what anybody would notice at
-/// the depth of the queue.
+/// The longest that they wait while nothing else is settled: too short for anybody to notice in the queue's
+/// count of unacknowledged messages.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// An acknowledgement: a tag, and whether it is of all tags before it, too.
