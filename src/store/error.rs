@@ -113,6 +113,8 @@ pub enum Trouble {
     Forbidden,
     /// A pooler stands before the database, and keeps no sessions.
     Pooled,
+    /// The file of the embedded store was removed, or another one put in its place, while it was in use.
+    Replaced,
     /// Anything else.
     Broken,
 }
@@ -129,6 +131,7 @@ impl Trouble {
             Self::Denied => "store_denied",
             Self::Forbidden => "store_forbidden",
             Self::Pooled => "store_pooled",
+            Self::Replaced => "store_replaced",
             Self::Broken => "store_failed",
         }
     }
@@ -147,6 +150,9 @@ impl Trouble {
             }
             Self::Pooled => {
                 "a pooler that keeps no sessions, such as PgBouncer, stands before the database: let DATABASE_URL lead to the server itself"
+            }
+            Self::Replaced => {
+                "the database's file was removed or replaced while it was in use: put it back, or start the server again for the one that is there now"
             }
             Self::Broken => "the database fails; the log has the reason",
         }

@@ -20,7 +20,7 @@ use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlitePool, Transaction};
 
 pub use self::backup::{BackupError, backup};
 use self::error::{failed, is_missing_table};
-use self::file::make_readable;
+use self::file::{FileId, make_readable, refuse_replaced};
 use super::StoreError;
 use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::error::Trouble;
@@ -49,6 +49,8 @@ pub(super) struct SqliteDriver {
     gate: Gate,
     readers: SqlitePool,
     path: PathBuf,
+    /// The file that was opened.
+    file: FileId,
 }
 
 impl SqliteDriver {
@@ -86,11 +88,13 @@ impl SqliteDriver {
             // hand-over to its thread and back.
             .test_before_acquire(false)
             .connect_lazy_with(options);
+        let file = FileId::at(path).map_err(|error| failed(sqlx::Error::Io(error)))?;
         Ok(Self {
             writer,
             gate: Gate::default(),
             readers,
             path: path.to_owned(),
+            file,
         })
     }
 }
@@ -98,6 +102,7 @@ impl SqliteDriver {
 #[async_trait]
 impl Driver for SqliteDriver {
     async fn begin(&self) -> Result<Box<dyn Session>, StoreError> {
+        refuse_replaced(&self.path, self.file)?;
         let turn = self.gate.enter().await.map_err(locked)?;
         let connection = self.writer.acquire().await.map_err(failed)?;
         // Those who waited behind somebody who could not get the lock need not try one by one.

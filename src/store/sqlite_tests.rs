@@ -134,6 +134,22 @@ async fn a_store_that_is_closed_may_come_back() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn nothing_is_written_to_a_file_that_was_removed_or_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let driver = opened(&folder).await;
+    let (file, away) = (folder.path().join("t.db"), folder.path().join("away"));
+    let trouble = async || driver.begin().await.err().and_then(|error| error.trouble());
+    assert_eq!(trouble().await, None);
+    std::fs::rename(&file, &away).unwrap();
+    assert_eq!(trouble().await, Some(Trouble::Replaced), "removed");
+    std::fs::copy(&away, &file).unwrap();
+    assert_eq!(trouble().await, Some(Trouble::Replaced), "a copy of it");
+    std::fs::rename(&away, &file).unwrap();
+    assert_eq!(trouble().await, None, "put back");
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn the_files_of_the_store_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 

@@ -71,3 +71,43 @@ fn follow_owner(made: &File, path: &Path) {
 
 #[cfg(not(unix))]
 fn follow_owner(_: &File, _: &Path) {}
+
+/// Which file stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId(#[cfg(unix)] (u64, u64));
+
+impl FileId {
+    /// Finds out.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be looked at.
+    #[cfg(unix)]
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+
+        let found = std::fs::metadata(path)?;
+        Ok(Self((found.dev(), found.ino())))
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        std::fs::metadata(path).map(|_| Self())
+    }
+}
+
+/// Refuses to write if the file at a path is another one than was opened, or none: it is still open, and would take
+/// everything, but with the last process that has it open all of that would be gone.
+///
+/// # Errors
+/// [`Trouble::Replaced`].
+pub(super) fn refuse_replaced(path: &Path, opened: FileId) -> Result<(), StoreError> {
+    let error = match FileId::at(path) {
+        Ok(found) if found == opened => return Ok(()),
+        Ok(_) => io::Error::other("another file stands in its place"),
+        Err(error) => error,
+    };
+    Err(StoreError::Database {
+        source: sqlx::Error::Io(error).into(),
+        trouble: Trouble::Replaced,
+    })
+}
