@@ -112,9 +112,14 @@ impl Config {
         }
         let registry = &self.registry;
         let is_named = registry.repository.is_some() || reader.is_wrong(&setting::REPOSITORY);
-        if registry.token.is_some() && !is_named {
-            let message = "no effect without TOLLGATE_REPOSITORY";
-            reader.warn(&setting::REPOSITORY_TOKEN, message);
+        let of_repository = [
+            (&setting::REPOSITORY_TOKEN, registry.token.is_some()),
+            (&setting::ACCEL_PREFIX, registry.accel_prefix.is_some()),
+        ];
+        for (setting, is_said) in of_repository {
+            if is_said && !is_named {
+                reader.warn(setting, "no effect without TOLLGATE_REPOSITORY");
+            }
         }
         let encrypted = self
             .queue
@@ -122,8 +127,10 @@ impl Config {
             .as_ref()
             .is_some_and(|url| url.expose_secret().starts_with("amqps:"));
         let has_broker = self.queue.amqp_url.is_some() || reader.is_wrong(&setting::AMQP_URL);
-        if reader.is_set(&setting::AMQP_PREFIX) && !has_broker {
-            reader.warn(&setting::AMQP_PREFIX, "no effect without AMQP_URL");
+        for setting in [&setting::AMQP_PREFIX, &setting::PUBLISH_CHANGES] {
+            if reader.is_set(setting) && !has_broker {
+                reader.warn(setting, "no effect without AMQP_URL");
+            }
         }
         if reader.is_set(&setting::WORKER_BATCHES) && !(has_broker && on_a_server) {
             let detail = "no effect without PostgreSQL and AMQP_URL";

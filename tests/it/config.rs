@@ -147,6 +147,7 @@ fn everything_set_is_shown_without_its_secrets() {
     insta::assert_snapshot!(report(&loaded), @r"
     warning: TOLLGATE_SERVICE_HOST: no such setting; ignored
     warning: TOLLGATE_AMQP_PREFIX: no effect without AMQP_URL
+    warning: TOLLGATE_PUBLISH_CHANGES: no effect without AMQP_URL
     warning: TOLLGATE_WORKER_BATCHES: no effect without PostgreSQL and AMQP_URL
     warning: AMQP_CA_FILE: no effect without an amqps:// AMQP_URL
     TOLLGATE_LISTEN = 0.0.0.0:80
