@@ -23,9 +23,7 @@ use crate::pipeline::owed_licenses;
 use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use crate::pipeline::setup;
 use crate::provider::{self, Spec};
-use crate::server::{
-    StartError, apis_of_command, environment, open_store, open_vault, put_api_keys,
-};
+use crate::server::{StartError, add_api_keys, apis_of, environment, open_store, open_vault};
 use crate::store::reconcile::Reconcile;
 use crate::store::{Actor, Store};
 use crate::vault::Vault;
@@ -73,37 +71,40 @@ pub(super) async fn run(args: ReconcileArgs, loaded: &Loaded) -> Result<ExitCode
     let vault = open_vault(&loaded.config).map_err(StartError::from)?;
     let store = store.with_license_maker(owed_licenses::maker(&vault));
     output::note(&format!("the store is {}", store.place()));
-    let apis = apis_of_command(&loaded.config, &vault).map_err(ReconcileError::Api)?;
+    let apis = apis_of(&loaded.config, &vault);
     let by = |app: &AppSlug| Order {
         app: app.clone(),
         actor: Actor::Operator,
         now: SystemClock.now(),
         reason: None,
     };
-    prepare(&store, &vault, loaded, &by(&AppSlug::default_app())).await?;
+    let default = by(&AppSlug::default_app());
+    prepare(&store, &vault, loaded, &args.app.app, &default).await?;
     let code = compare(&store, &apis, &args, &by(&args.app.app)).await;
     store.close().await;
     code
 }
 
 /// Puts the settings in place in a store that is new: this is its first import, and the plans say what is
-/// given for what was paid. In others they are the servers', which may have been started with other settings.
+/// given for what was paid. In others they are the servers', which may have been started with other settings;
+/// only an API key is added where there is none.
 async fn prepare(
     store: &Store,
     vault: &Vault,
     loaded: &Loaded,
+    app: &AppSlug,
     default: &Order,
 ) -> Result<(), CliError> {
     let environment = environment(&loaded.config);
     if setup::is_new(store).await? {
         setup::prepare(store, default, Some(&environment)).await?;
-        put_api_keys(store, vault, &loaded.config, default).await?;
-    } else if setup::has_other_plans(store, &environment).await? {
+    } else if *app == default.app && setup::has_other_plans(store, &environment).await? {
         output::note(
             "the plans of these settings are not those in the store, which count here: a worker's \
              start puts its own in place",
         );
     }
+    add_api_keys(store, vault, &loaded.config, default).await?;
     Ok(())
 }
 

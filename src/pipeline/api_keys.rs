@@ -140,6 +140,27 @@ pub async fn put_settings(
     Ok(tx.commit().await?)
 }
 
+/// Puts those keys of the settings in place of which there is none. Part of a command, whose settings need
+/// not be those of the servers: the key that they have stays, and one that they lack they drop when a worker
+/// starts.
+///
+/// # Errors
+/// When the store fails, or a key cannot be sealed.
+pub async fn add_settings(
+    store: &Store,
+    vault: &Vault,
+    order: &Order,
+    keys: &BTreeMap<Provider, SecretString>,
+) -> Result<(), KeyError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    for (&provider, text) in keys {
+        if tx.api_key_find(&order.app, provider).await?.is_none() {
+            add(&mut tx, vault, order, provider, (text, true)).await?;
+        }
+    }
+    Ok(tx.commit().await?)
+}
+
 async fn add(
     tx: &mut Tx,
     vault: &Vault,

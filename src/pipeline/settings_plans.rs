@@ -91,24 +91,16 @@ pub(super) async fn differ(
     app: &AppSlug,
     plans: &[SettingsPlan],
 ) -> Result<bool, StoreError> {
-    let waiting = tx.waiting_plan_list(app).await?;
     let present = tx.plan_list(app).await?;
-    let through_api: BTreeSet<(Provider, &str)> = (present.iter())
-        .filter(|it| it.source != PlanSource::Environment)
-        .chain(&waiting)
-        .map(|it| (it.provider, it.price_id.as_str()))
-        .collect();
-    let of_settings = present
+    let kept: BTreeSet<_> = present
         .iter()
-        .map(|it| (it.provider, it.price_id.as_str(), &it.packages));
+        .filter(|it| it.source == PlanSource::Environment)
+        .map(|it| (it.provider, it.price_id.as_str(), &it.packages))
+        .collect();
     let named = plans
         .iter()
         .map(|(provider, price_id, packages)| (*provider, price_id.as_str(), packages));
-    let is_free = |(provider, price_id, _): &(Provider, &str, _)| {
-        !through_api.contains(&(*provider, *price_id))
-    };
-    let kept: BTreeSet<_> = of_settings.filter(is_free).collect();
-    Ok(kept != named.filter(is_free).collect())
+    Ok(kept != named.collect())
 }
 
 /// Replaces the plans of the settings by what the settings say now, and audits each price that

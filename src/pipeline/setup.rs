@@ -47,8 +47,7 @@ pub async fn is_new(store: &Store) -> Result<bool, StoreError> {
     Ok(tx.app_find(&AppSlug::default_app()).await?.is_none())
 }
 
-/// Says whether the plans of the app `default` are others than these settings name. Plans that were put
-/// through the API are not looked at.
+/// Says whether the settings that were put in place last named other plans of the app `default` than these.
 ///
 /// # Errors
 /// When the store failed.
