@@ -40,7 +40,8 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
     );
     trace::continues(&span, about.traceparent.as_deref());
     // The receiver reads or discards each body itself, and for it this would be one more box.
-    let is_webhook = (about.route.as_deref()).is_some_and(|it| it.starts_with("/webhooks"));
+    let is_webhook = *request.method() == Method::POST
+        && (about.route.as_deref()).is_some_and(|it| it.starts_with("/webhooks"));
     let answered = async {
         match head::check(&request) {
             // Caught here and not by a layer of its own, which would put every request and every answer

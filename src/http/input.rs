@@ -17,7 +17,7 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{
     FromRequest, FromRequestParts, OptionalFromRequest, Path, RawPathParams, Request,
 };
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
@@ -31,8 +31,8 @@ use super::error::ApiError;
 use super::limits;
 use json::parse_checked;
 pub(super) use json::{Check, parse_json};
+use leftover::{announced, drain, linger};
 pub(super) use leftover::{discard, discard_unread};
-use leftover::{drain, linger};
 use query::parse_query;
 pub(super) use query::{pairs, pairs_of, read_query, refuse_unknown, take_parameter, written};
 
@@ -73,10 +73,6 @@ pub(super) async fn refuse_announced(
         drain(body.into_data_stream()).await;
     }
     Err(ApiError::PayloadTooLarge { limit })
-}
-
-fn announced(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn read_within(

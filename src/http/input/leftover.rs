@@ -7,7 +7,7 @@ use axum::Error;
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::http::HeaderMap;
-use axum::http::header::EXPECT;
+use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
 
@@ -38,30 +38,48 @@ pub(super) async fn drain(mut chunks: BodyDataStream) {
     }
 }
 
-/// Lets the body of a request be discarded if whoever answers leaves it unread, or a part of it: the
-/// connection would be closed behind the answer, without a word of it in the answer, and with it the next
-/// request would be lost that the sender has on its way. Nothing is read of a sender that waits for the
-/// answer before it sends anything.
+/// Has the rest of a body discarded if the handler leaves it unread. Otherwise the connection would be closed
+/// after the answer, without `Connection: close`, and a request already on its way would be lost. Nothing is
+/// read of a sender that waits for the answer before it sends anything, nor of a body that is too large to be
+/// discarded.
 pub(in crate::http) fn discard_unread(request: Request) -> Request {
-    if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
+    let headers = request.headers();
+    let is_large = announced(headers).is_some_and(|length| length > limits::MAX_DISCARDED);
+    if request.body().is_end_stream() || headers.contains_key(EXPECT) || is_large {
         return request;
     }
-    request.map(|body| Body::from_stream(Leftover(Some(body.into_data_stream()))))
+    request.map(|body| {
+        Body::from_stream(Leftover {
+            unread: Some(body.into_data_stream()),
+            read: 0,
+        })
+    })
+}
+
+/// The length of a body that its sender announced.
+pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// A body, until it has been read to its end.
-struct Leftover(Option<BodyDataStream>);
+struct Leftover {
+    unread: Option<BodyDataStream>,
+    /// Bytes so far.
+    read: usize,
+}
 
 impl Stream for Leftover {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(chunks) = &mut self.0 else {
+        let Some(chunks) = &mut self.unread else {
             return Poll::Ready(None);
         };
         let next = Pin::new(chunks).poll_next(context);
-        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
-            self.0 = None;
+        match &next {
+            Poll::Ready(Some(Ok(chunk))) => self.read += chunk.len(),
+            Poll::Ready(None | Some(Err(_))) => self.unread = None,
+            Poll::Pending => {}
         }
         next
     }
@@ -69,8 +87,12 @@ impl Stream for Leftover {
 
 impl Drop for Leftover {
     fn drop(&mut self) {
-        // There is none while a process ends, and then nobody waits for the answer either.
-        if let (Some(chunks), Ok(_)) = (self.0.take(), Handle::try_current()) {
+        // Whoever read as much as this has discarded it already.
+        if self.read >= limits::MAX_DISCARDED {
+            return;
+        }
+        // There is no runtime while a process ends, and then nobody waits for the answer either.
+        if let (Some(chunks), Ok(_)) = (self.unread.take(), Handle::try_current()) {
             linger(chunks);
         }
     }

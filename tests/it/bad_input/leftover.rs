@@ -51,6 +51,7 @@ async fn a_body_that_nobody_reads_takes_no_later_request_along() {
         ),
         ("POST /webhooks/stripe", "", 400),
         ("POST /webhooks/nobody", "", 404),
+        ("PUT /webhooks/stripe", "", 405),
     ] {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
