@@ -102,7 +102,7 @@ fn of_period(
 }
 
 /// Why it is paused. Until 2026-09-30 there was one reason, and no field for it: a trial that ended without a
-/// payment method. Then no period has begun behind the trial's end.
+/// payment method. Its period is the trial's, while a later pause falls into one that began after the trial.
 fn pause_reason(
     object: &Fields<'_>,
     status: &SubscriptionStatus,
@@ -116,7 +116,7 @@ fn pause_reason(
         return Ok(None);
     }
     let trial_end = object.seconds("trial_end")?;
-    let is_of_trial = trial_end.is_some_and(|end| period_start.is_some_and(|start| start <= end));
+    let is_of_trial = trial_end.is_some_and(|end| period_start.is_some_and(|start| start < end));
     Ok(is_of_trial.then(|| TRIAL_ENDED.to_owned()))
 }
 
