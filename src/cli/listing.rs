@@ -70,7 +70,7 @@ impl PageArgs {
         }
         if !any {
             output::note(match &self.cursor {
-                Some(_) => "nothing stands behind this cursor",
+                Some(_) => "there is nothing after this cursor",
                 None => nothing,
             });
         }
@@ -83,7 +83,7 @@ fn of_cursor(error: CliError) -> CliError {
     match error {
         CliError::Store(StoreError::Cursor) => CliError::Missing {
             code: "query_invalid",
-            what: "the value of --cursor is none of this list".to_owned(),
+            what: "--cursor is not a cursor of this list".to_owned(),
             right: "take one that the same list printed at its end".to_owned(),
         },
         error => error,

@@ -91,8 +91,8 @@ pub async fn announce(
     }
 }
 
-/// Publishes changes in waves, of each customer one in a wave, and of all no more than the queue publishes at
-/// once: further ones would wait there, while the time passes that each is given for its confirm. Returns those that the broker
+/// Publishes changes in waves: at most one of each customer, and at most [`MAX_IN_FLIGHT`] in all, since further
+/// ones would use up the time for their confirm waiting in the queue. Returns those that the broker
 /// has.
 async fn publish(
     announcer: &dyn Announcer,
