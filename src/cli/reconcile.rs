@@ -16,6 +16,7 @@ use crate::domain::id::AppSlug;
 use crate::domain::reconcile::{ReconcileStatus, Stage};
 use crate::domain::time::Timestamp;
 use crate::output;
+use crate::pipeline::api_keys;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::apps::AppError;
 use crate::pipeline::order::Order;
@@ -23,7 +24,7 @@ use crate::pipeline::owed_licenses;
 use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use crate::pipeline::setup;
 use crate::provider::{self, Spec};
-use crate::server::{StartError, add_api_keys, apis_of, environment, open_store, open_vault};
+use crate::server::{StartError, apis_of, environment, keys_of, open_store, open_vault};
 use crate::store::reconcile::Reconcile;
 use crate::store::{Actor, Store};
 use crate::vault::Vault;
@@ -104,7 +105,8 @@ async fn prepare(
              start puts its own in place",
         );
     }
-    add_api_keys(store, vault, &loaded.config, default).await?;
+    let added = api_keys::add_settings(store, vault, default, &keys_of(&loaded.config)).await;
+    added.map_err(StartError::from)?;
     Ok(())
 }
 

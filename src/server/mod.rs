@@ -14,12 +14,12 @@ mod queue;
 mod repositories;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +29,7 @@ use crate::config::{Config, Database};
 use crate::data_dir::{self, DataDirLock};
 use crate::domain::access::token::TokenHash;
 use crate::domain::app_settings::SettingsLayer;
-use crate::domain::id::{AppSlug, Provider};
+use crate::domain::id::AppSlug;
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, SignIns, Usage};
 use crate::metrics::Metrics;
@@ -47,7 +47,7 @@ use crate::store::{Actor, Claim, Store};
 use crate::vault::Vault;
 use crate::worker::Worker;
 
-pub use apis::of as apis_of;
+pub use apis::{keys_of, of as apis_of};
 pub use error::StartError;
 pub use open::{find_store, find_vault, key_file, open_migrated, open_store, open_vault};
 pub use queue::rabbit_settings;
@@ -266,7 +266,7 @@ async fn prepare(
     let environment = roles.worker.then_some(&environment);
     let first_start = setup::prepare(store, &order, environment).await?;
     if roles.worker {
-        put_api_keys(store, vault, config, &order).await?;
+        api_keys::put_settings(store, vault, &order, &keys_of(config)).await?;
     }
     if roles.receiver {
         let fixed = endpoint_secrets::of(config);
@@ -274,39 +274,6 @@ async fn prepare(
         silence::keep_settings(store, &fixed).await?;
     }
     Ok(first_start)
-}
-
-/// Puts the API keys of the settings in place, for the app of the order.
-///
-/// # Errors
-/// When the store failed, or a key is of another mode than the webhooks.
-pub async fn put_api_keys(
-    store: &Store,
-    vault: &Vault,
-    config: &Config,
-    order: &Order,
-) -> Result<(), StartError> {
-    api_keys::put_settings(store, vault, order, &keys_of(config)).await?;
-    Ok(())
-}
-
-/// Puts those API keys of the settings in place of which the store has none, for the app of the order.
-///
-/// # Errors
-/// When the store failed, or a key cannot be sealed.
-pub async fn add_api_keys(
-    store: &Store,
-    vault: &Vault,
-    config: &Config,
-    order: &Order,
-) -> Result<(), StartError> {
-    api_keys::add_settings(store, vault, order, &keys_of(config)).await?;
-    Ok(())
-}
-
-fn keys_of(config: &Config) -> BTreeMap<Provider, SecretString> {
-    let key = |provider| Some((provider, config.provider(provider)?.api_key.clone()?));
-    provider::names().filter_map(key).collect()
 }
 
 /// Returns what the settings say of the app `default`.
