@@ -54,7 +54,7 @@ async fn a_failure_is_told_as_json_with_the_code_of_the_api(engine: Engine) {
             &["events", "list", "--cursor", "x"],
             1,
             "query_invalid",
-            "cursor",
+            "--cursor is not a cursor of this list",
         ),
         (
             &["replays", "show", replay],

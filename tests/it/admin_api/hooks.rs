@@ -338,6 +338,12 @@ async fn a_delivery_that_is_refused_holds_back_its_customer_alone(engine: Engine
     }
     rig.delivers_all().await;
     assert_eq!(receiver.kinds(), ["customer.created", "customer.suspended"]);
+    let of_kind = |kind: &str| format!("{HOOKS}/{}/deliveries?kind={kind}", id_of(&hook));
+    let suspended = rig.get(&of_kind("customer.suspended")).await.expect(200);
+    assert_eq!(suspended["data"].as_array().unwrap().len(), 2);
+    for kind in ["customer.suspend", "customer.*"] {
+        rig.get(&of_kind(kind)).await.refused(422, "query_invalid");
+    }
     let path = format!("{HOOKS}/{}/deliveries?state=waiting", id_of(&hook));
     let waiting = rig.get(&path).await.expect(200);
     let waiting = waiting["data"].as_array().unwrap().clone();
