@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::codec::{self, NotOurs};
-use super::connection::{Broker, BrokerError, in_time};
+use super::connection::{Broker, in_time};
+use super::error::BrokerError;
 use super::outgoing::Outgoing;
 use super::publisher::PublishHandle;
 use super::reception::RabbitReception;

@@ -8,7 +8,8 @@
 use lapin::types::ShortString;
 use lapin::{Channel, Connection};
 
-use super::connection::{Broker, BrokerError, close, in_time, open_channel};
+use super::connection::{Broker, close, in_time, open_channel};
+use super::error::BrokerError;
 use crate::domain::retry;
 use crate::queue::names::Names;
 use crate::queue::{Depths, Lane, topology};

@@ -34,7 +34,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::codec;
-use super::connection::{Broker, BrokerError, close, in_time, look, open_channel};
+use super::connection::{Broker, close, in_time, look, open_channel};
+use super::error::BrokerError;
 use super::outgoing::Outgoing;
 use super::publisher::PublishHandle;
 use crate::causes::chain;

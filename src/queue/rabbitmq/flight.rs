@@ -8,7 +8,7 @@ use lapin::{Channel, Confirmation};
 use tokio::sync::oneshot;
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::connection::BrokerError;
+use super::error::BrokerError;
 use super::outgoing::Outgoing;
 
 /// The broker's answer to one publish, as the client library reports it.

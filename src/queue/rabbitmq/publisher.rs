@@ -23,7 +23,8 @@ use lapin::{Confirmation, ConnectionStatus, Event};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
-use super::connection::{Broker, BrokerError, Link, close, in_time, look};
+use super::connection::{Broker, Link, close, in_time, look};
+use super::error::BrokerError;
 use super::flight::{Flight, FlightBox, Landed, Landing, lost, publish};
 use super::outgoing::Outgoing;
 use crate::causes::chain;

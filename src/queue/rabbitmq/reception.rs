@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use lapin::Channel;
 use lapin::types::ShortString;
 
-use super::connection::BrokerError;
 use super::depths::depth;
+use super::error::BrokerError;
 use crate::queue::{QueueError, Reception};
 
 /// How long an answer of the broker counts. A link that is cut in silence is noticed no later.

@@ -32,7 +32,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::connection::{Broker, BrokerError, close, in_time, look};
+use super::connection::{Broker, close, in_time, look};
+use super::error::BrokerError;
 use super::tags::Frame;
 use crate::causes::chain;
 use crate::queue::Lane;
