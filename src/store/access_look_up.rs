@@ -128,13 +128,13 @@ const LOOK_UP: &str = r"
             tokens.id, tokens.customer_id AS customer, tokens.name, tokens.scope, tokens.packages,
             tokens.prefix, tokens.created_at, tokens.expires_at, tokens.last_used_at,
             tokens.previous_until,
-            tokens.app, presented.until, shown.kept,
+            tokens.app, presented.until, COALESCE(shown.kept, given.kept) AS kept,
             COALESCE(given.merged_into, given.id) AS shown
         FROM {rows} AS asked
         LEFT JOIN token_hashes AS presented ON presented.hash = asked.hash
         LEFT JOIN tokens ON tokens.id = presented.token_id
         LEFT JOIN customers AS given ON given.id = tokens.customer_id
-        LEFT JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id)
+        LEFT JOIN customers AS shown ON shown.id = given.merged_into
         WHERE given.deleted_at IS NULL AND shown.deleted_at IS NULL
     )
     SELECT
