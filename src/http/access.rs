@@ -46,7 +46,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// A question about one package.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct AccessQuery {
+struct AccessQuery {
     /// Its name, in any case.
     #[param(min_length = 1, example = "acme/tool")]
     package: Option<String>,
@@ -56,7 +56,7 @@ pub(super) struct AccessQuery {
 }
 
 impl AccessQuery {
-    pub(super) fn question(&self) -> Question<'_> {
+    fn question(&self) -> Question<'_> {
         Question {
             package: self.package.as_deref(),
             version: self.version.as_deref(),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -12,7 +12,6 @@ use crate::domain::access::versions::Schemes;
 use crate::domain::customer::act::FreezeOrder;
 use crate::domain::customer::row::PackageVersion;
 use crate::domain::validate;
-use crate::http::access::AccessQuery;
 use crate::http::access_answer::AccessAnswer;
 use crate::http::api::customer::ActedView;
 use crate::http::api::list::{self, List, Paging, PagingQuery};
@@ -22,7 +21,7 @@ use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tagged};
 use crate::http::reason::{ReasonBody, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
-use crate::pipeline::access::check_customer;
+use crate::pipeline::access::{Question, check_customer};
 use crate::pipeline::customers::{self, Act};
 use crate::pipeline::events::list_of;
 use crate::pipeline::order::Order;
@@ -243,21 +242,42 @@ async fn events(
     paging.answer(list::map(part, EventView::from))
 }
 
+/// A question about one package, which no header can name here, as at `/access`.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CustomerAccessQuery {
+    /// The name of the package, in any case.
+    #[param(min_length = 1, example = "acme/tool")]
+    package: String,
+    /// A version, as Composer writes it, or SemVer if the package is declared so. Without it, the check asks for any version.
+    #[param(example = "2.1.0")]
+    version: Option<String>,
+}
+
 /// Runs the access check for a customer.
 #[utoipa::path(
     get,
     path = "/customers/{id}/access",
-    params(AccessQuery),
-    responses((status = 200, description = "The answer, be it yes or no.", body = AccessAnswer))
+    params(CustomerAccessQuery),
+    responses(
+        (status = 200, description = "The answer, be it yes or no.", body = AccessAnswer),
+        (status = 422, description = "`query_invalid`: no package is named."),
+    )
 )]
 async fn access(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    ValidQuery(query): ValidQuery<AccessQuery>,
+    ValidQuery(query): ValidQuery<CustomerAccessQuery>,
 ) -> Result<Json<AccessAnswer>, ApiError> {
     let app = admin.app_or_default();
     let (id, now) = (customer_id(&id)?, state.clock.now());
-    let answer = check_customer(&state.store, &app, &id, query.question(), now).await?;
+    let question = Question {
+        package: Some(&query.package),
+        version: query.version.as_deref(),
+        reference: None,
+        is_of_composer: false,
+    };
+    let answer = check_customer(&state.store, &app, &id, question, now).await?;
     Ok(Json(AccessAnswer::for_admin(answer)))
 }
