@@ -299,6 +299,14 @@ async fn settings_without_effect_are_warned_about() {
             "TOLLGATE_AMQP_PREFIX: no effect without AMQP_URL",
         ),
         (
+            &[("TOLLGATE_ACCEL_PREFIX", "/archives/")],
+            "TOLLGATE_ACCEL_PREFIX: no effect without TOLLGATE_REPOSITORY",
+        ),
+        (
+            &[("TOLLGATE_WORKER_BATCHES", "2")],
+            "TOLLGATE_WORKER_BATCHES: no effect without PostgreSQL and AMQP_URL",
+        ),
+        (
             &[
                 ("DATABASE_URL", "postgres://db/shop"),
                 ("TOLLGATE_SECRET_KEY", SECRET_KEY),
