@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use super::super::event::Event;
 use super::super::reading::ReadError;
 use super::links::{keys, link};
-use crate::domain::billing::fact::{DisputeStage, Fact, RefundFact, RefundStage};
+use crate::domain::billing::fact::{
+    DisputeStage, Fact, PaymentFact, PaymentStep, RefundFact, RefundStage,
+};
 use crate::domain::id::{Kind, ObjectKey};
 
 /// The most charges of a payment intent that are linked. Every two ids that an event names are a
@@ -24,8 +26,12 @@ pub(super) fn succeeded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 
 /// `payment_intent.succeeded`. Before 2022-11-15 the intent listed its charges.
 /// <https://docs.stripe.com/api/payment_intents/object>
+///
+/// A checkout whose money is only held for the seller completes unpaid, and no event of the session
+/// tells when the seller takes it: only the intent's does.
+/// <https://docs.stripe.com/payments/place-a-hold-on-a-payment-method>
 pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    event.object.need_id(&["id"])?;
+    let intent = event.object.need_id(&["id"])?;
     let mut ids = keys(
         event,
         &[
@@ -40,7 +46,22 @@ pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, R
         ids.extend(id.map(|id| event.scope.key(Kind::Charge, id)));
     }
     ids.extend(event.account()?);
-    linked(event, ids)
+    let mut facts = linked(event, ids)?;
+    let is_captured = event.object.word("capture_method")? == Some("manual");
+    if is_captured && let Some(money) = event.object.integer("amount_received")? {
+        facts.push(Fact::Payment(PaymentFact {
+            document: event.scope.key(Kind::PaymentIntent, intent),
+            // The session names it. Money that is held for something else makes no customer.
+            account: None,
+            subscription: None,
+            reason: None,
+            step: PaymentStep::Paid { money, cost: money },
+            lines: Vec::new(),
+            lines_incomplete: false,
+            has_unpriced_items: false,
+        }));
+    }
+    Ok(facts)
 }
 
 /// `charge.refunded`: the charge counts its refunds itself. A charge that was only authorised, and

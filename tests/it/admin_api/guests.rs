@@ -46,6 +46,7 @@ on_both_stores! {
     a_guest_has_what_was_bought_until_it_is_given_back,
     a_guest_with_the_sellers_id_is_who_has_it,
     a_guest_of_a_link_without_a_plan_is_flagged,
+    money_that_is_held_buys_when_it_is_taken,
 }
 
 async fn a_guest_has_what_was_bought_until_it_is_given_back(engine: Engine) {
@@ -89,4 +90,42 @@ async fn a_guest_of_a_link_without_a_plan_is_flagged(engine: Engine) {
     assert_eq!(guest["flags"][0]["kind"], "unmapped_price", "{guest}");
     assert_eq!(guest["flags"][0]["subject"], "cs_three", "{guest}");
     assert_eq!(packages(&rig, &guest).await, [Value::Null; 0]);
+}
+
+/// A checkout with `capture_method: manual` completes unpaid, and of the session nothing more is told.
+async fn money_that_is_held_buys_when_it_is_taken(engine: Engine) {
+    let rig = sells(engine).await;
+    let held = |name: &str| {
+        let mut session = session(name, "plink_book");
+        session["payment_status"] = json!("unpaid");
+        session
+    };
+    let taken = |name: &str| {
+        let intent = json!({"id": format!("pi_{name}"), "object": "payment_intent", "amount": 4_900,
+            "amount_received": 4_900, "capture_method": "manual", "customer": null,
+            "latest_charge": format!("ch_{name}"), "status": "succeeded"});
+        stripe_event(
+            &format!("evt_pi_{name}"),
+            "payment_intent.succeeded",
+            NOW - 50,
+            intent,
+        )
+    };
+    buys(&rig, held("four")).await;
+    let guest = by_email(&rig, "four").await;
+    assert_eq!(packages(&rig, &guest).await, [Value::Null; 0]);
+    rig.happens(&taken("four")).await;
+    assert_eq!(packages(&rig, &guest).await, ["acme/book"]);
+
+    rig.happens(&taken("five")).await;
+    buys(&rig, held("five")).await;
+    let guest = by_email(&rig, "five").await;
+    assert_eq!(packages(&rig, &guest).await, ["acme/book"]);
+
+    // Money of a payment that nobody knows makes no customer.
+    let mut other = taken("six");
+    other["data"]["object"]["customer"] = json!("cus_six");
+    rig.happens(&other).await;
+    let listed = rig.get("/customers").await.expect(200);
+    assert_eq!(listed["data"].as_array().unwrap().len(), 2, "{listed}");
 }
