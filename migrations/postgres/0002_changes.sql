@@ -147,3 +147,10 @@ ALTER TABLE customers SET (fillfactor = 70);
 -- The rows merged into one, which few have: what every batch of events and every access check asks for
 -- is found in a few pages, however many customers there are.
 CREATE INDEX customers_by_merged_into ON customers (app, merged_into) WHERE merged_into IS NOT NULL;
+
+-- Which store this is, for a broker that two installations may share: made by the first server that
+-- publishes to one, and copied with the store.
+CREATE TABLE installation (
+    only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
+    id       word NOT NULL
+);

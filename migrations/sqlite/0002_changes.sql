@@ -150,3 +150,10 @@ CREATE TABLE ended_sessions (
     session TEXT PRIMARY KEY,
     ends_at INTEGER NOT NULL
 ) STRICT;
+
+-- Which store this is, for a broker that two installations may share: made by the first server that
+-- publishes to one, and copied with the store.
+CREATE TABLE installation (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    id       TEXT NOT NULL
+) STRICT;

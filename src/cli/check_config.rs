@@ -79,7 +79,7 @@ fn problem(setting: &str, error: &dyn Error) -> u32 {
 }
 
 async fn check_broker(config: &Config) -> u32 {
-    let Some(settings) = rabbit_settings(config) else {
+    let Some(settings) = rabbit_settings(config, installation_of(config).await) else {
         return 0;
     };
     match RabbitQueue::check(&settings).await {
@@ -89,6 +89,18 @@ async fn check_broker(config: &Config) -> u32 {
         }
         Err(error) => problem("AMQP_URL", &error),
     }
+}
+
+/// Returns the id of the store, which a server gives it: a command that only looks must not, or the store
+/// would no longer be empty. What is wrong with the store has been said.
+async fn installation_of(config: &Config) -> Option<String> {
+    let store = find_store(config).await.ok()?;
+    let id = match store.read().await {
+        Ok(mut tx) => tx.installation().await.ok().flatten(),
+        Err(_) => None,
+    };
+    store.close().await;
+    id
 }
 
 /// Returns the number of problems that it found.

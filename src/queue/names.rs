@@ -76,6 +76,22 @@ impl Names {
         self.named(format_args!("changes"))
     }
 
+    /// The exchange that says to which store the queues belong.
+    pub(super) fn installation(&self) -> ShortString {
+        self.named(format_args!("installation"))
+    }
+
+    /// What it says where they belong to the store with this id.
+    pub(super) fn installation_of(&self, id: &str) -> ShortString {
+        self.named(format_args!("installation.{id}"))
+    }
+
+    /// All queues of this version.
+    pub(super) fn queues(&self) -> impl Iterator<Item = ShortString> {
+        let retries = retry::delays().map(|delay| self.retry(delay));
+        [self.work(), self.failed()].into_iter().chain(retries)
+    }
+
     /// The queue that workers consume.
     pub(super) fn work(&self) -> ShortString {
         self.queue(format_args!("work"))

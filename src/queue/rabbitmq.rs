@@ -16,6 +16,7 @@ mod depths;
 mod drain;
 mod error;
 mod flight;
+mod installation;
 mod outgoing;
 mod publisher;
 mod reception;

@@ -23,7 +23,9 @@
 use std::time::Duration;
 
 use futures::future::join;
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
+};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind, ExchangeKind};
@@ -134,6 +136,41 @@ pub(super) async fn declare(
     Ok(work)
 }
 
+/// Declares the exchange that says to which store the queues belong. Nothing is published to it. The id
+/// stands as the name of an alternate exchange, which need not exist: it is the one argument of an
+/// exchange that the broker compares whenever it is declared. The name begins with the prefix, because a
+/// user needs the right to write to it.
+pub(super) async fn declare_installation(
+    channel: &Channel,
+    names: &Names,
+    id: &str,
+) -> Result<(), DeclareError> {
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        // Refuses what a client publishes to it.
+        internal: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let mut arguments = FieldTable::default();
+    let owner = names.installation_of(id);
+    arguments.insert("alternate-exchange".into(), text(owner.as_str()));
+    let name = names.installation();
+    exchange_with(channel, name, ExchangeKind::Fanout, options, arguments).await
+}
+
+/// Removes that exchange, if it is there.
+pub(super) async fn remove_installation(
+    channel: &Channel,
+    names: &Names,
+) -> Result<(), DeclareError> {
+    let name = names.installation();
+    let object = format!("exchange `{name}`");
+    channel
+        .exchange_delete(name, ExchangeDeleteOptions::default())
+        .await
+        .map_err(|error| explain(object, error))
+}
+
 fn work_arguments(names: &Names) -> FieldTable {
     let mut arguments = quorum();
     arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
@@ -193,14 +230,24 @@ async fn exchange(
     name: ShortString,
     kind: ExchangeKind,
 ) -> Result<(), DeclareError> {
-    let object = format!("exchange `{name}`");
     let options = ExchangeDeclareOptions {
         // Survives a restart of the broker, as the queues do.
         durable: true,
         ..ExchangeDeclareOptions::default()
     };
+    exchange_with(channel, name, kind, options, FieldTable::default()).await
+}
+
+async fn exchange_with(
+    channel: &Channel,
+    name: ShortString,
+    kind: ExchangeKind,
+    options: ExchangeDeclareOptions,
+    arguments: FieldTable,
+) -> Result<(), DeclareError> {
+    let object = format!("exchange `{name}`");
     channel
-        .exchange_declare(name, kind, options, FieldTable::default())
+        .exchange_declare(name, kind, options, arguments)
         .await
         .map_err(|error| explain(object, error))
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::data_dir::DataDirError;
 use crate::pipeline::api_keys::KeyError;
 use crate::queue::rabbitmq::BrokerError;
+use crate::random::RandomError;
 use crate::store::{Store, StoreError, Trouble};
 use crate::vault::VaultError;
 
@@ -87,6 +88,9 @@ pub enum StartError {
     /// No client for Composer repositories could be made.
     #[error("TLS cannot be set up")]
     Client(#[from] reqwest::Error),
+    /// No id can be made.
+    #[error("no id can be made")]
+    Random(#[from] RandomError),
     /// The broker cannot be used with these settings.
     #[error("RabbitMQ cannot be used")]
     Broker(#[from] BrokerError),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::error::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::QueueMetrics;
@@ -13,19 +14,34 @@ use crate::pipeline::health::Health;
 use crate::pipeline::measured::Measured;
 use crate::pipeline::spool::Spooling;
 use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::rabbitmq::{BrokerError, Quiet, RabbitQueue, RabbitSettings};
+use crate::queue::rabbitmq::{Quiet, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
 use crate::random;
 use crate::store::Store;
 use crate::worker::Worker;
 
-/// Returns the settings of the broker; `None` for the built-in queue.
-pub fn rabbit_settings(config: &Config) -> Option<RabbitSettings> {
+/// Returns the settings of the broker, for the store with this id; `None` for the built-in queue.
+pub fn rabbit_settings(config: &Config, installation: Option<String>) -> Option<RabbitSettings> {
     Some(RabbitSettings {
         url: config.queue.amqp_url.clone()?,
         ca_file: config.queue.amqp_ca_file.clone(),
         prefix: config.queue.amqp_prefix.clone(),
+        installation,
     })
+}
+
+/// Returns the id of the store, which the first server that asks for it makes.
+async fn installation_of(store: &Store, clock: &dyn Clock) -> Result<Option<String>, StartError> {
+    if let Some(id) = store.read().await?.installation().await? {
+        return Ok(Some(id));
+    }
+    let new = random::uuid(clock.now())?;
+    let mut tx = store.begin().await?;
+    // Another process may be faster; then its id counts.
+    tx.installation_ensure(&new.to_string()).await?;
+    let id = tx.installation().await?;
+    tx.commit().await?;
+    Ok(id)
 }
 
 /// A queue that was started.
@@ -39,20 +55,24 @@ pub(super) struct Started {
 /// Starts the queue of the settings, and the worker on it if there is one.
 ///
 /// # Errors
-/// When the broker cannot be used with these settings.
+/// When the broker cannot be used with these settings, or the store failed.
 pub(super) async fn start_queue(
     config: &Config,
     (store, clock, metrics): (&Store, &Arc<dyn Clock>, &QueueMetrics),
     worker: Option<Worker>,
     (shutdown, tasks): (&CancellationToken, &TaskTracker),
-) -> Result<Started, BrokerError> {
+) -> Result<Started, StartError> {
     let mut health = Health::new(store.clone(), Arc::clone(clock));
     let mut figures = Figures::new(store.clone(), Arc::clone(clock));
     if let Some(worker) = &worker {
         figures = figures.working(worker.progress());
     }
     let measured = |publisher| Arc::new(Measured::new(publisher, metrics.clone()));
-    let Some(settings) = rabbit_settings(config) else {
+    let installation = match &config.queue.amqp_url {
+        Some(_) => installation_of(store, &**clock).await?,
+        None => None,
+    };
+    let Some(settings) = rabbit_settings(config, installation) else {
         let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
         let publisher = health.confirming(measured(Arc::new(queue.clone())));
         if let Some(worker) = worker {

@@ -52,6 +52,7 @@ mod history;
 pub mod hook;
 pub mod hook_delivery;
 pub mod idempotency;
+mod installation;
 mod latency;
 mod lease;
 mod ledger;

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod changes;
+mod installation;
 pub(crate) mod outages;
 mod peer;
 pub(crate) mod rig;

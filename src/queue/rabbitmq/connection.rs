@@ -42,6 +42,8 @@ pub(super) struct Broker {
     uri: AMQPUri,
     tls: TlsConnector,
     pub(super) names: Names,
+    /// The id of the store, if whose the queues are is to be asked.
+    pub(super) installation: Option<String>,
     pub(super) watch: Arc<QueueWatch>,
     /// Held while declaring, so that what is gone is reported once.
     declaring: Mutex<()>,
@@ -61,6 +63,7 @@ impl Broker {
             uri,
             tls,
             names: Names::new(&settings.prefix),
+            installation: settings.installation.clone(),
             watch: Arc::default(),
             declaring: Mutex::default(),
         })
@@ -76,6 +79,8 @@ impl Broker {
     /// there before and is gone, this is the moment to say what may be lost with it.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<Channel, BrokerError> {
         let _declaring = self.declaring.lock().await;
+        // First, so that nothing is declared or reported as lost in queues of others.
+        self.claim(connection).await?;
         if self.watch.expects_work() || self.was_declared(connection).await? {
             let channel = open_channel(connection).await?;
             match topology::declare(&channel, &self.names, WorkQueue::Expected).await {
@@ -101,6 +106,7 @@ impl Broker {
     /// whoever makes it anew hides what may be lost with it, so that is left to a server, which
     /// reports it.
     async fn declare_unless_lost(&self, connection: &Connection) -> Result<Channel, BrokerError> {
+        self.claim(connection).await?;
         let work = if self.was_declared(connection).await? {
             WorkQueue::Expected
         } else {
@@ -235,10 +241,14 @@ pub(super) async fn look(
     let channel = open_channel(connection).await?;
     let sight = topology::look(&channel, queue).await?;
     if sight.is_some() {
-        let closed = channel.close(200, "done".into()).await;
-        closed.map_err(BrokerError::amqp("closing a channel"))?;
+        close_channel(&channel).await?;
     }
     Ok(sight)
+}
+
+pub(super) async fn close_channel(channel: &Channel) -> Result<(), BrokerError> {
+    let closed = channel.close(200, "done".into()).await;
+    closed.map_err(BrokerError::amqp("closing a channel"))
 }
 
 /// Waits for the broker, at most [`ANSWER_TIME`].

@@ -46,6 +46,26 @@ pub enum BrokerError {
     /// An exchange or a queue on the broker is not what this version needs.
     #[error(transparent)]
     Mismatch(#[from] Arc<Mismatch>),
+    /// The queues are in use by an installation with another store.
+    #[error(
+        "another installation uses the queues of this TOLLGATE_AMQP_PREFIX: the exchange `{exchange}` \
+         names its store (`{other}`), and the queue `{queue}` is in use (consumers: {consumers}, waiting \
+         messages: {messages}). Two installations would take each other's webhooks: give each a prefix or \
+         a virtual host of its own. If the other one is to go, let its workers empty the queues and stop \
+         it; if it is gone, delete that queue"
+    )]
+    OtherInstallation {
+        /// The exchange that says to which store the queues belong.
+        exchange: ShortString,
+        /// What it says.
+        other: String,
+        /// A queue that is in use.
+        queue: ShortString,
+        /// Messages that wait in it.
+        messages: u64,
+        /// Consumers that it has.
+        consumers: u32,
+    },
     /// The broker is away, or refused.
     #[error("{doing} failed: {cause}{}", remedy(cause))]
     Amqp {
@@ -115,7 +135,8 @@ impl BrokerError {
             | Self::CaFile { .. }
             | Self::NoTls { .. }
             | Self::OnlyTls { .. }
-            | Self::Mismatch(_) => true,
+            | Self::Mismatch(_)
+            | Self::OtherInstallation { .. } => true,
             Self::Amqp { cause, .. } => match cause.kind() {
                 // A broker that shuts down, lacks a resource, or has an internal error comes back.
                 ErrorKind::ProtocolError(error) => !matches!(

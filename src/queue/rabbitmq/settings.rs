@@ -14,4 +14,7 @@ pub struct RabbitSettings {
     pub ca_file: Option<PathBuf>,
     /// The prefix of the names of exchanges and queues.
     pub prefix: String,
+    /// The id of the store behind this queue. Queues that another installation uses are refused; `None`:
+    /// whose they are is not asked.
+    pub installation: Option<String>,
 }

@@ -20,7 +20,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 54] = [
+const TABLES: [(&str, Kept); 55] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -55,6 +55,8 @@ const TABLES: [(&str, Kept); 54] = [
     ("grants", Kept::In("grants")),
     // Answers of a day, sealed: copies of what else is here.
     ("idempotency_keys", Kept::Not),
+    // The id of the store.
+    ("installation", Kept::Not),
     ("hook_deliveries", Kept::Not),
     ("hook_secrets", Kept::Not),
     ("hooks", Kept::Not),

@@ -111,6 +111,7 @@ impl Peer {
             url: SecretString::from(format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)),
             ca_file: None,
             prefix: "p".to_owned(),
+            installation: None,
         }
     }
 

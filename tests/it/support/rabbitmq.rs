@@ -122,6 +122,7 @@ impl Broker {
             url: self.url().into(),
             ca_file: None,
             prefix: prefix.to_owned(),
+            installation: None,
         }
     }
 
