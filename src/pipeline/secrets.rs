@@ -29,6 +29,9 @@ pub enum SecretError {
     /// The endpoint has as many current secrets as it may have.
     #[error("the endpoint has {MAX_SECRETS} current secrets; remove one first")]
     TooMany,
+    /// The endpoint has this secret. Twice there, it would still verify after one of the two is removed.
+    #[error("the endpoint has this secret already: {0}")]
+    Exists(SecretId),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -112,7 +115,7 @@ pub(super) fn purpose(secret: &EndpointSecret) -> SealedFor<'_> {
 /// Adds a secret to an endpoint. Those that are there stay.
 ///
 /// # Errors
-/// When there is no such app, or its endpoint has too many secrets.
+/// When there is no such app, or its endpoint has this secret or too many.
 pub async fn add(
     store: &Store,
     vault: &Vault,
@@ -120,14 +123,21 @@ pub async fn add(
     provider: Provider,
     new: NewSecret,
 ) -> Result<KeyedSecret, SecretError> {
-    let mut tx = store.begin().await?;
+    // Alone, or two at once would each see that the other is not there.
+    let mut tx = store.begin_in(&order.app).await?;
     refuse_unknown(&mut tx, &order.app).await?;
     let known = tx.secret_list(&order.app, provider).await?;
-    let current = known
-        .iter()
-        .map(|it| &it.secret)
-        .filter(|it| it.expires_at.is_none_or(|end| end > order.now));
-    if current.count() >= MAX_SECRETS {
+    let is_current = |it: &&SealedSecret| it.secret.expires_at.is_none_or(|end| end > order.now);
+    let current: Vec<&SealedSecret> = known.iter().filter(is_current).collect();
+    let is_this = |it: &&&SealedSecret| {
+        // One that does not open verifies nothing.
+        let opened = vault.open(purpose(&it.secret), &it.sealed);
+        opened.is_ok_and(|it| it.expose_secret() == new.text.expose_secret())
+    };
+    if let Some(known) = current.iter().find(is_this) {
+        return Err(SecretError::Exists(known.secret.id.clone()));
+    }
+    if current.len() >= MAX_SECRETS {
         return Err(SecretError::TooMany);
     }
     let secret = EndpointSecret {

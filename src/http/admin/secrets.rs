@@ -62,6 +62,7 @@ impl From<SecretError> for ApiError {
             SecretError::NotFound => {
                 Self::not_found("secret_not_found", "the endpoint has no such secret")
             }
+            SecretError::Exists(_) => Self::conflict("secret_exists", error.to_string()),
             SecretError::TooMany => Self::conflict("secrets_too_many", error.to_string()),
             SecretError::Store(error) => error.into(),
             SecretError::Vault(error) => error.into(),
@@ -180,7 +181,7 @@ impl From<String> for SecretText {
     request_body = SecretWithReason,
     responses(
         (status = 201, description = "The secret, without its text.", body = SecretView),
-        (status = 409, description = "`secrets_too_many`: remove one first."),
+        (status = 409, description = "`secret_exists`: the endpoint has it already, as `detail` says; `secrets_too_many`: remove one first."),
     )
 )]
 async fn add(
