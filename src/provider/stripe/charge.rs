@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::super::event::Event;
+use super::super::fields::Fields;
 use super::super::reading::ReadError;
 use super::links::{keys, link};
 use crate::domain::billing::fact::{
@@ -27,8 +28,8 @@ pub(super) fn succeeded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 /// `payment_intent.succeeded`. Before 2022-11-15 the intent listed its charges.
 /// <https://docs.stripe.com/api/payment_intents/object>
 ///
-/// A checkout whose money is only held for the seller completes unpaid, and no event of the session
-/// tells when the seller takes it: only the intent's does.
+/// A Checkout session whose payment is only authorized completes unpaid, and no event of it tells of the
+/// capture: only the intent's does.
 /// <https://docs.stripe.com/payments/place-a-hold-on-a-payment-method>
 pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let intent = event.object.need_id(&["id"])?;
@@ -47,11 +48,12 @@ pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, R
     }
     ids.extend(event.account()?);
     let mut facts = linked(event, ids)?;
-    let is_captured = event.object.word("capture_method")? == Some("manual");
-    if is_captured && let Some(money) = event.object.integer("amount_received")? {
+    if is_captured_by_seller(&event.object)?
+        && let Some(money) = event.object.integer("amount_received")?
+    {
         facts.push(Fact::Payment(PaymentFact {
             document: event.scope.key(Kind::PaymentIntent, intent),
-            // The session names it. Money that is held for something else makes no customer.
+            // The session names it. A payment for something else makes no customer.
             account: None,
             subscription: None,
             reason: None,
@@ -62,6 +64,35 @@ pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, R
         }));
     }
     Ok(facts)
+}
+
+/// The payment methods for which the seller may capture although the intent as a whole does not say so.
+/// <https://docs.stripe.com/api/payment_intents/object#payment_intent_object-payment_method_options>
+const CAPTURED_METHODS: [&str; 10] = [
+    "affirm",
+    "afterpay_clearpay",
+    "amazon_pay",
+    "card",
+    "cashapp",
+    "klarna",
+    "link",
+    "mobilepay",
+    "paypal",
+    "revolut_pay",
+];
+
+/// True if the payment was first authorized, and later captured by the seller.
+fn is_captured_by_seller(intent: &Fields<'_>) -> Result<bool, ReadError> {
+    if intent.word("capture_method")? == Some("manual") {
+        return Ok(true);
+    }
+    for method in CAPTURED_METHODS {
+        let place = format!("payment_method_options.{method}.capture_method");
+        if intent.word(&place)? == Some("manual") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// `charge.refunded`: the charge counts its refunds itself. A charge that was only authorised, and

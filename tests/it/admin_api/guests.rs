@@ -30,6 +30,12 @@ async fn packages(rig: &Rig, customer: &Value) -> Vec<Value> {
     listed.map(|it| it["package"].clone()).collect()
 }
 
+async fn licenses(rig: &Rig, customer: &Value) -> usize {
+    let path = format!("/licenses?customer_id={}", customer["id"].as_str().unwrap());
+    let listed = rig.get(&path).await.expect(200);
+    listed["data"].as_array().unwrap().len()
+}
+
 async fn by_email(rig: &Rig, name: &str) -> Value {
     let path = format!("/customers/by-email?email={name}@example.com");
     rig.get(&path).await.expect(200)
@@ -46,7 +52,7 @@ on_both_stores! {
     a_guest_has_what_was_bought_until_it_is_given_back,
     a_guest_with_the_sellers_id_is_who_has_it,
     a_guest_of_a_link_without_a_plan_is_flagged,
-    money_that_is_held_buys_when_it_is_taken,
+    an_authorized_payment_buys_when_it_is_captured,
 }
 
 async fn a_guest_has_what_was_bought_until_it_is_given_back(engine: Engine) {
@@ -93,8 +99,11 @@ async fn a_guest_of_a_link_without_a_plan_is_flagged(engine: Engine) {
 }
 
 /// A checkout with `capture_method: manual` completes unpaid, and of the session nothing more is told.
-async fn money_that_is_held_buys_when_it_is_taken(engine: Engine) {
+async fn an_authorized_payment_buys_when_it_is_captured(engine: Engine) {
     let rig = sells(engine).await;
+    let plan = json!({"packages": [{"package": "acme/book", "constraint": "*"}],
+        "licenses": [{"product": "book"}]});
+    rig.put("/plans/stripe/plink_book", plan).await.expect(200);
     let held = |name: &str| {
         let mut session = session(name, "plink_book");
         session["payment_status"] = json!("unpaid");
@@ -116,13 +125,20 @@ async fn money_that_is_held_buys_when_it_is_taken(engine: Engine) {
     assert_eq!(packages(&rig, &guest).await, [Value::Null; 0]);
     rig.happens(&taken("four")).await;
     assert_eq!(packages(&rig, &guest).await, ["acme/book"]);
+    assert_eq!(licenses(&rig, &guest).await, 1);
 
-    rig.happens(&taken("five")).await;
+    // The other way round, and where the method of payment alone says so.
+    let mut by_method = taken("five");
+    by_method["data"]["object"]["capture_method"] = json!("automatic_async");
+    by_method["data"]["object"]["payment_method_options"] =
+        json!({"card": {"capture_method": "manual"}, "klarna": {}});
+    rig.happens(&by_method).await;
     buys(&rig, held("five")).await;
     let guest = by_email(&rig, "five").await;
     assert_eq!(packages(&rig, &guest).await, ["acme/book"]);
+    assert_eq!(licenses(&rig, &guest).await, 1);
 
-    // Money of a payment that nobody knows makes no customer.
+    // A payment for something that is unknown here makes no customer.
     let mut other = taken("six");
     other["data"]["object"]["customer"] = json!("cus_six");
     rig.happens(&other).await;
