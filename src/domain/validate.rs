@@ -81,12 +81,13 @@ pub fn short(text: &str) -> Result<&str, String> {
 /// # Errors
 /// When the value is wrong, with the end of a sentence about it.
 pub fn email(text: &str) -> Result<String, String> {
+    // Before `line`, which names a longer limit.
+    if text.trim().len() > MAX_EMAIL {
+        return Err(format!("must be at most {MAX_EMAIL} bytes long"));
+    }
     let text = line(text)?;
     if let Some(character) = spelling::invisible(&text) {
         return Err(hidden(character));
-    }
-    if text.len() > MAX_EMAIL {
-        return Err(format!("must be at most {MAX_EMAIL} bytes long"));
     }
     let good = text.rsplit_once('@').is_some_and(|(local, domain)| {
         !local.is_empty()
@@ -174,7 +175,7 @@ pub fn web_address(text: &str) -> Result<String, String> {
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
     if !is_begun || text.contains(is_odd) {
         Err(
-            "must be an address that begins with https://, without blanks and backslashes"
+            "must be an address that begins with https:// or http://, without blanks and backslashes"
                 .to_owned(),
         )
     } else if text.is_ascii() {

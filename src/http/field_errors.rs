@@ -194,7 +194,12 @@ fn in_words_of_json(message: &str) -> String {
     let Some((found, wanted)) = message.rsplit_once(", expected ") else {
         return message.to_owned();
     };
+    // What JSON writes is of the right kind, and no place here has room for it.
+    let is_too_large = found.starts_with("invalid value: integer `") && !found.contains("`-");
     let wanted = match wanted {
+        "u32" if is_too_large => "a whole number, at most 4294967295",
+        "i32" if is_too_large => "a whole number, at most 2147483647",
+        "i64" if is_too_large => "a whole number, at most 9223372036854775807",
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not below 0",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
         "f32" | "f64" => "a number",
@@ -216,6 +221,10 @@ mod tests {
             (
                 "invalid value: integer `-1`, expected u64",
                 "invalid value: integer `-1`, expected a whole number, not below 0",
+            ),
+            (
+                "invalid value: integer `99999999999`, expected u32",
+                "invalid value: integer `99999999999`, expected a whole number, at most 4294967295",
             ),
             (
                 "invalid type: string \"a, expected u8\", expected a sequence",

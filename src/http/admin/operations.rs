@@ -242,7 +242,7 @@ async fn events(
     paging.answer(list::map(part, EventView::from))
 }
 
-/// A question about one package, which no header can name here, as at `/access`.
+/// A question about one package. Unlike at `/access`, headers cannot ask it.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct CustomerAccessQuery {

@@ -17,8 +17,6 @@ use crate::store::{StoreError, Tx};
 /// Most grants that are remembered as readable: tables name few packages very often.
 const MOST_READABLE: usize = 10_000;
 
-const CONSTRAINT: &str = "must be a version constraint such as ^2.0, >=1.2 <3.0 or *";
-
 impl Known {
     /// Checks a token; `true` if it is to be taken over.
     pub(super) fn token(
@@ -166,7 +164,10 @@ impl Known {
             Err(PackageTextError::Invalid { errors }) => {
                 let faults = errors.into_iter().map(|error| match error.field.as_str() {
                     "package" => (Column::Package, error.message),
-                    _ => (Column::Constraint, CONSTRAINT.to_owned()),
+                    _ => {
+                        let message = format!("must be a version constraint: {}", error.message);
+                        (Column::Constraint, message)
+                    }
                 });
                 Ok(faults.collect())
             }
