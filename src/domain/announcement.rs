@@ -7,6 +7,8 @@
 
 pub mod joined;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::domain::customer::flag::Flag;
@@ -58,7 +60,7 @@ pub const HOOK_DISABLED: &str = "hook.disabled";
 pub const ENDPOINT_SILENT: &str = "endpoint.silent";
 
 /// All kinds, in the order of the catalogue.
-pub const KINDS: [Kind; 32] = [
+pub const KINDS: [Kind; 34] = [
     kind("customer.created", "A customer came to be."),
     kind(
         UPDATED,
@@ -122,6 +124,14 @@ pub const KINDS: [Kind; 32] = [
     kind("token.rotated", "An access token has another text."),
     kind("token.revoked", "An access token was revoked."),
     kind(
+        "plan.updated",
+        "Who pays for a price may have other packages; of no customer alone.",
+    ),
+    kind(
+        "plan.deleted",
+        "Who pays for a price may have nothing for it any more; of no customer alone.",
+    ),
+    kind(
         FLAG_RAISED,
         "For operators: something is to be looked at, of a customer or of nobody's.",
     ),
@@ -159,7 +169,13 @@ pub fn announced(
         occurred_at,
         data,
     };
-    let Some((kind, fields)) = kind_of(operation, details) else {
+    if matches!(operation, "grant" | "revoke") && details["to"].is_array() {
+        let told = of_grants_by_hand(details).into_iter();
+        return told.map(|(kind, data)| announcement(kind, data)).collect();
+    }
+    // A plan that waits behind one of the settings changes nothing yet.
+    let Some((kind, fields)) = kind_of(operation).filter(|_| details["waiting"] != json!(true))
+    else {
         return Vec::new();
     };
     let mut data = picked(details, fields);
@@ -167,6 +183,10 @@ pub fn announced(
         "update_contact" => drop(data.insert("fields".to_owned(), json!(["contact"]))),
         "update_external_id" => drop(data.insert("fields".to_owned(), json!(["external_id"]))),
         "update_profile" => drop(data.insert("fields".to_owned(), json!(["profile"]))),
+        "grant_expire" => data.extend([
+            ("source".to_owned(), json!("manual")),
+            ("to".to_owned(), json!([])),
+        ]),
         "delete" | "purge" => {
             drop(data.insert("permanent".to_owned(), json!(operation == "purge")));
         }
@@ -189,7 +209,7 @@ pub fn raised(app: &AppSlug, flag: &Flag, now: Timestamp) -> Announcement {
 }
 
 /// The kind of an operation, and which of its details are told.
-fn kind_of(operation: &str, details: &Value) -> Option<(&'static str, &'static [&'static str])> {
+fn kind_of(operation: &str) -> Option<(&'static str, &'static [&'static str])> {
     Some(match operation {
         "create" => ("customer.created", &["external_id"]),
         "update_contact" | "update_external_id" | "update_profile" => (UPDATED, &[]),
@@ -198,18 +218,9 @@ fn kind_of(operation: &str, details: &Value) -> Option<(&'static str, &'static [
         "freeze" => ("customer.frozen", &["at", "versions", "from", "reason"]),
         "expire" => ("customer.expired", &["from", "reason"]),
         "update_holds" => ("customer.held", &["from", "to", "reason"]),
-        // Grants by hand are set as a whole: what is there afterwards decides.
-        "grant" if details["to"].as_array().is_some_and(Vec::is_empty) => {
-            ("customer.revoked", &["package", "from", "to", "source"])
-        }
-        "grant" => (
-            "customer.granted",
-            &["packages", "price", "source", "package", "from", "to"],
-        ),
-        "revoke" => (
-            "customer.revoked",
-            &["packages", "price", "source", "package", "from", "to"],
-        ),
+        "grant" => ("customer.granted", &["packages", "price", "source"]),
+        "revoke" => ("customer.revoked", &["packages", "price", "source"]),
+        "grant_expire" => ("customer.revoked", &["package", "from"]),
         "merge" => ("customer.merged", &["into"]),
         "split" => ("customer.split", &["from"]),
         "hide" => ("customer.hidden", &[]),
@@ -224,11 +235,37 @@ fn kind_of(operation: &str, details: &Value) -> Option<(&'static str, &'static [
         "license_reinstate" => ("license.reinstated", &["id", "from", "to"]),
         "license_reissue" => ("license.reissued", &["id"]),
         "license_delete" => ("license.deleted", &["id", "product"]),
+        "plan_put" => ("plan.updated", &["provider", "price_id", "from", "to"]),
+        "plan_delete" => ("plan.deleted", &["provider", "price_id", "from"]),
         "token_create" => ("token.created", &["id"]),
         "token_rotate" => ("token.rotated", &["id"]),
         "token_revoke" => ("token.revoked", &["id"]),
         _ => return None,
     })
+}
+
+/// What is told of grants by hand, which an entry has before and after: for each package that has none any more
+/// `customer.revoked`, and for each that has others `customer.granted`.
+fn of_grants_by_hand(details: &Value) -> Vec<(&'static str, Map<String, Value>)> {
+    let mut packages: BTreeMap<&str, [Vec<&Value>; 2]> = BTreeMap::new();
+    for (side, place) in ["from", "to"].into_iter().zip(0..) {
+        for grant in details[side].as_array().into_iter().flatten() {
+            if let Some(package) = grant["package"].as_str() {
+                packages.entry(package).or_default()[place].push(grant);
+            }
+        }
+    }
+    let changed = packages.into_iter().filter(|(_, [from, to])| from != to);
+    let told = changed.map(|(package, [from, to])| {
+        let kind = if to.is_empty() {
+            "customer.revoked"
+        } else {
+            "customer.granted"
+        };
+        let data = json!({"package": package, "source": details["source"], "from": from, "to": to});
+        (kind, data.as_object().cloned().unwrap_or_default())
+    });
+    told.collect()
 }
 
 fn picked(details: &Value, fields: &[&str]) -> Map<String, Value> {
@@ -331,8 +368,33 @@ mod tests {
             kinds_of("flag", &json!({})),
             ["customer.flagged", "flag.raised"]
         );
-        assert_eq!(kinds_of("grant", &json!({"to": []})), ["customer.revoked"]);
-        assert!(kinds_of("plan_put", &json!({})).is_empty());
+        assert_eq!(kinds_of("plan_put", &json!({})), ["plan.updated"]);
+        assert!(kinds_of("plan_put", &json!({"waiting": true})).is_empty());
+    }
+
+    #[test]
+    fn of_grants_by_hand_each_package_is_told_that_changed() {
+        let grant =
+            |package: &str, constraint: &str| json!({"package": package, "constraint": constraint});
+        let details = json!({
+            "source": "manual",
+            "from": [grant("a/charts", "*"), grant("a/forms", "*"), grant("a/maps", "*")],
+            "to": [grant("a/forms", "^2"), grant("a/maps", "*"), grant("a/new", "*")],
+        });
+        let at = Timestamp::from_nanos(0);
+        let all = announced(&AppSlug::default_app(), None, "grant", &details, at);
+        let told: Vec<_> = (all.iter().map(|it| (it.kind, it.data["package"].clone()))).collect();
+        assert_eq!(
+            told,
+            [
+                ("customer.revoked", json!("a/charts")),
+                ("customer.granted", json!("a/forms")),
+                ("customer.granted", json!("a/new")),
+            ]
+        );
+        assert_eq!(all[1].data["from"], json!([grant("a/forms", "*")]));
+        assert_eq!(all[1].data["to"], json!([grant("a/forms", "^2")]));
+        assert_eq!(all[0].data["to"], json!([]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 72] = [
+pub const OPERATIONS: [&str; 73] = [
     "activation_add",
     "activation_delete",
     "admin_token_create",
@@ -28,6 +28,7 @@ pub const OPERATIONS: [&str; 72] = [
     "flag",
     "freeze",
     "grant",
+    "grant_expire",
     "hide",
     "hook_change",
     "hook_create",

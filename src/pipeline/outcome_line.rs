@@ -111,6 +111,7 @@ fn words(operation: &Operation) -> Vec<String> {
         Operation::Revoke {
             packages, price, ..
         } => bought('-', packages, price),
+        Operation::GrantExpire { package, .. } => vec![format!("-{package}")],
         Operation::UpdateContact { .. } => word("contact"),
         Operation::UpdateExternalId { .. } => word("external_id"),
         Operation::UpdateProfile { .. } => word("profile"),

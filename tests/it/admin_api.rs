@@ -29,6 +29,7 @@ mod freeze;
 mod grants;
 mod guests;
 mod holds;
+mod hook_packages;
 mod hook_rounds;
 mod hook_tries;
 mod hook_waits;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::plan::Entitlement;
 use crate::domain::access::plan::{PackageGrant, Plans, grants};
 use crate::domain::billing::fact::Contact;
@@ -153,6 +154,13 @@ pub enum Operation {
         price: String,
         /// The subscription that had it, or the document of the payment that had bought it.
         source: ObjectKey,
+    },
+    /// Grants by hand of a package ran out.
+    GrantExpire {
+        /// The package.
+        package: String,
+        /// The grants that ran out.
+        from: Vec<HandGrant>,
     },
     /// The contact changed.
     UpdateContact {
@@ -320,7 +328,7 @@ fn status_change(from: &Derived, to: &Derived) -> Option<Operation> {
 }
 
 /// Returns grants and revocations. When a new status takes all access away, there is no revocation
-/// for each price as well.
+/// for each price as well. A price whose plan came or went is none of them: the plan's own change tells.
 fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Operation> {
     let packages = |entitlement: &Entitlement| {
         grants(plans, entitlement)
@@ -334,8 +342,9 @@ fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Opera
     let revoked = from
         .entitlements
         .difference(&to.entitlements)
-        .filter(|_| !shut);
+        .filter(|it| !shut && !has_but_for_plan(to, it));
     let granted = to.entitlements.difference(&from.entitlements);
+    let granted = granted.filter(|it| !has_but_for_plan(from, it));
     let revoke = |entitlement: &Entitlement| Operation::Revoke {
         packages: packages(entitlement),
         price: entitlement.price.clone(),
@@ -347,6 +356,15 @@ fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Opera
         source: entitlement.source.clone(),
     };
     revoked.map(revoke).chain(granted.map(grant)).collect()
+}
+
+/// Reports whether there is an entitlement that differs from this one in nothing but its plan.
+fn has_but_for_plan(derived: &Derived, entitlement: &Entitlement) -> bool {
+    let same = |it: &Entitlement| {
+        let plan = entitlement.plan.clone();
+        Entitlement { plan, ..it.clone() } == *entitlement
+    };
+    derived.entitlements.iter().any(same)
 }
 
 fn flag_changes(from: &BTreeSet<Flag>, to: &BTreeSet<Flag>) -> Vec<Operation> {

@@ -1,14 +1,15 @@
 //! Rederives customers: updates links, the choice of the shown row, and the derived state after
 //! histories have changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::join::Disturbed;
+use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::apply::change::{Change, Operation, difference};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::FlagKind;
-use crate::domain::customer::row::{Customer, Derived};
+use crate::domain::customer::row::{Customer, Derived, Status};
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::addresses::{same_email, shown_address};
 use crate::domain::identity::group::Group;
@@ -181,6 +182,9 @@ impl WorkingSet {
         };
         let links = self.link_accounts(&group, &shown_id, made);
         let mut changes = Vec::new();
+        if !hidden {
+            changes.extend(self.expired_grants(&group.rows, &shown_id, &shown, now));
+        }
         for id in group.rows {
             let merged_into = (id != shown_id).then(|| shown_id.clone());
             let is_new = made == Some(&id);
@@ -199,6 +203,44 @@ impl WorkingSet {
         }
         changes.extend(links);
         changes
+    }
+
+    /// Returns the grants by hand that ran out since the customer was last derived: until then its due time
+    /// is that of the first of them. A status that takes all access away tells of itself.
+    fn expired_grants(
+        &self,
+        rows: &[CustomerId],
+        shown_id: &CustomerId,
+        shown: &Derived,
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let due_at = self
+            .customers
+            .get(shown_id)
+            .and_then(|row| row.derived.due_at);
+        let is_open = matches!(shown.status, Status::Active | Status::Frozen { .. });
+        let Some(due_at) = due_at.filter(|_| is_open) else {
+            return Vec::new();
+        };
+        let mut by_package: BTreeMap<&str, Vec<HandGrant>> = BTreeMap::new();
+        let grants = rows.iter().filter_map(|row| self.hand_grants.get(row));
+        for grant in grants.flatten() {
+            if grant
+                .expires_at
+                .is_some_and(|end| (due_at..=now).contains(&end))
+            {
+                let package = grant.grant.package.as_str();
+                by_package.entry(package).or_default().push(grant.clone());
+            }
+        }
+        let change = |(package, from): (&str, _)| Change {
+            customer: shown_id.clone(),
+            operation: Operation::GrantExpire {
+                package: package.to_owned(),
+                from,
+            },
+        };
+        by_package.into_iter().map(change).collect()
     }
 
     /// Reports whether nobody sees a customer: only facts made it, and none of them count.

@@ -29,13 +29,14 @@ words!(ErasureStage, or "a stage of an erasure" {
 });
 
 /// The operations whose details are ids, packages, prices, words of ours and times.
-const PLAIN: [&str; 21] = [
+const PLAIN: [&str; 22] = [
     "activation_add",
     "activation_delete",
     "delete",
     "export",
     "flag",
     "grant",
+    "grant_expire",
     "hide",
     "license_create",
     "license_delete",

@@ -119,6 +119,7 @@ pub(super) fn operation(name: &str) -> &str {
         "expire" => "Expired",
         "grant" => "Packages given",
         "revoke" => "Packages taken",
+        "grant_expire" => "Package ran out",
         "update_contact" => "Contact changed",
         "update_profile" => "Profile changed",
         "update_external_id" => "External id changed",
