@@ -39,7 +39,7 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
         http.route = about.route.as_deref(),
     );
     trace::continues(&span, about.traceparent.as_deref());
-    // The receiver reads or discards each body itself, and for it this would be one more box.
+    // Webhook handlers read or discard the body themselves, so they are spared this allocation.
     let is_webhook = *request.method() == Method::POST
         && (about.route.as_deref()).is_some_and(|it| it.starts_with("/webhooks"));
     let answered = async {
@@ -80,7 +80,7 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
     response
 }
 
-/// What errors and the log are to know of a request.
+/// What errors and log lines say about a request.
 fn about(request: &Request) -> RequestContext {
     let route = request.extensions().get::<MatchedPath>();
     RequestContext {

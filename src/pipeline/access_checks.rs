@@ -60,8 +60,8 @@ impl AccessChecks {
         let shared = &*self.0;
         let package = question.package.filter(|package| !package.is_empty());
         let Some(package) = package.filter(|_| question.reference.is_none()) else {
-            // An archive that is named by what it is made of can be several versions. In a box, because
-            // whoever is answered from what is kept would carry the room for it along.
+            // An archive's reference may match several versions, so it bypasses the cache. In a box, to
+            // keep the future of cache hits small.
             let answer = Box::pin(access::check(&shared.store, hash, question, now)).await?;
             return Ok(answer.and_then(Checked::of));
         };

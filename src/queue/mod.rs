@@ -42,7 +42,7 @@ pub const MAX_IN_FLIGHT: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The broker, or the built-in queue's store, did not answer as it should.
-    #[error("what keeps the messages did not answer as it should")]
+    #[error("the queue is unavailable")]
     Unavailable {
         /// The cause. Shared, because one commit answers several publishes.
         #[source]
@@ -84,7 +84,7 @@ pub trait Publisher: Send + Sync + 'static {
     async fn depths(&self) -> Result<Depths, QueueError>;
 }
 
-/// What is told to other systems of a change.
+/// A change, as it is announced to other systems.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// The key by which they choose: the app and the kind, such as `default.customer.suspended`.
@@ -153,7 +153,7 @@ pub enum Settlement {
     },
 }
 
-/// The way on which a consumer receives, for those who watch it.
+/// The state of a consumer's connection, for health checks.
 #[async_trait]
 pub trait Reception: Send + Sync + 'static {
     /// Checks that messages would arrive now. Asks the other side if it was not heard of lately.

@@ -1,5 +1,4 @@
-//! By what a message is found in logs and traces: what the request told of itself that brought the
-//! message about.
+//! The request that a message came from, by which it is found in logs and traces.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +10,7 @@ const TRACEPARENT: usize = 55;
 
 /// The request that brought a webhook, or asked for a replay.
 ///
-/// Both texts come from strangers and go into headers and log lines, so only what is well-formed is
-/// taken.
+/// Both values are untrusted and end up in headers and log lines, so malformed ones are dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Its id, as in the log and the answer.

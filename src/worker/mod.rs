@@ -370,7 +370,7 @@ impl Worker {
         }
     }
 
-    /// Notes that a loop's work failed. What does not pass by itself has a line each time.
+    /// Notes that a loop's work failed. Permanent errors are logged every time.
     fn store_failed(&self, part: &'static str, error: &StoreError, failed: &'static str) {
         if error.is_passing() {
             self.outages.store_failed(part, error, 0);

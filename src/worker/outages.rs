@@ -1,5 +1,5 @@
-//! Tells of outages of the store and the queue: when one begins, and with its length when it is
-//! over. The tries between are lines for debugging.
+//! Logs outages of the store and the queue: once when one begins, and once, with its length, when it
+//! ends. The tries between are logged for debugging.
 
 use std::error::Error;
 

@@ -82,8 +82,8 @@ pub(super) struct Known {
     subject: Arc<Subject>,
     scheme: Scheme,
     access: PackageAccess,
-    /// Why nothing may be had of a file of a Composer repository, if the package is none of Composer's:
-    /// what such a repository has under its name is another one.
+    /// The refusal for requests from a Composer repository, if this is not a Composer package: there, the
+    /// name belongs to a different package.
     of_composer: Option<AccessCode>,
     held_text: Option<String>,
     held_url: Option<String>,

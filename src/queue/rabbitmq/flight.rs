@@ -72,7 +72,7 @@ pub(super) async fn publish(channel: &Channel, outgoing: Box<Outgoing>) -> Landi
     published.await?.await
 }
 
-/// Why nothing is known of a publish.
+/// The error of a publish whose outcome is unknown.
 pub(super) fn lost(cause: lapin::Error) -> BrokerError {
     BrokerError::amqp("publishing")(cause)
 }

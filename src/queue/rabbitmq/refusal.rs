@@ -1,4 +1,4 @@
-//! What would be right where the broker refuses the user, the virtual host, or a right.
+//! Hints for a refused login, virtual host or permission.
 
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};

@@ -233,7 +233,7 @@ impl Session {
     }
 
     fn judge(&mut self, seen: Option<Sight>, may_come: bool) -> Result<(), BrokerError> {
-        // Another process may have made the queue anew since; this consumer is not of it.
+        // Another process may have recreated the queue; this consumer is not attached to the new one.
         let messages = seen.ok_or(BrokerError::Missing)?.ready;
         if self.lane == Lane::Work {
             self.broker.watch.see_work(messages);

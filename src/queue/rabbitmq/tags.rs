@@ -1,8 +1,7 @@
 //! The broker's tags of one session: which are unsettled, and what acknowledges those that are settled.
 //!
-//! Batches that are processed at once end in any order, and one frame acknowledges all tags up to one, where
-//! each alone costs the broker and this process as much as all of them. So a settled tag waits until none
-//! below it is unsettled, but neither for long nor with many others.
+//! Batches finish in any order. One ack can cover all lower tags, and costs as much as the ack of one. So a
+//! settled tag waits until no lower one is unsettled, within limits of time and number.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

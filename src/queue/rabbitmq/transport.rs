@@ -111,7 +111,7 @@ pub(super) fn connector(authorities: Option<&Path>) -> io::Result<TlsConnector> 
             .collect::<Result<_, _>>()
             .map_err(io::Error::other)?;
         let (added, _) = roots.add_parsable_certificates(certificates);
-        // What is no certificate was passed over; without one, nobody more would be trusted.
+        // Entries that are not certificates were skipped; with none left, the file would add no trust.
         if added == 0 {
             return Err(io::Error::other("it holds no certificate in PEM form"));
         }
