@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -43,6 +44,22 @@ pub(crate) fn migrate(side: Side, database: &SecretString) {
         .status()
         .unwrap();
     assert!(migrated.success(), "{} migrate: {migrated}", side.prefix());
+}
+
+/// Makes a side's queues those of this database: each row has one of its own. A build that knows no owner of
+/// queues does not know the command either.
+fn claim_queues(side: Side, folder: &Path, database: &SecretString, broker: &str) {
+    Command::new(executable(side))
+        .arg("claim-queues")
+        .env("TOLLGATE_DATA_DIR", folder)
+        .env("TOLLGATE_SECRET_KEY", KEY)
+        .env("TOLLGATE_AMQP_PREFIX", side.prefix())
+        .env("AMQP_URL", broker)
+        .env("DATABASE_URL", database.expose_secret())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
 }
 
 /// A running program. Ends when it is dropped.
@@ -87,6 +104,9 @@ impl Program {
             Side::Bare => "bare",
         };
         let folder = tempfile::tempdir().unwrap();
+        if let (Side::Ours | Side::Before, Some(url)) = (side, &broker) {
+            claim_queues(side, folder.path(), database, url);
+        }
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();

@@ -148,8 +148,8 @@ ALTER TABLE customers SET (fillfactor = 70);
 -- is found in a few pages, however many customers there are.
 CREATE INDEX customers_by_merged_into ON customers (app, merged_into) WHERE merged_into IS NOT NULL;
 
--- Which store this is, for a broker that two installations may share: made by the first server that
--- publishes to one, and copied with the store.
+-- The id of this store, by which a shared broker tells installations apart. Created by the first server
+-- that connects to a broker; a copy of the database keeps it.
 CREATE TABLE installation (
     only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
     id       word NOT NULL

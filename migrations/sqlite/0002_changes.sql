@@ -151,8 +151,8 @@ CREATE TABLE ended_sessions (
     ends_at INTEGER NOT NULL
 ) STRICT;
 
--- Which store this is, for a broker that two installations may share: made by the first server that
--- publishes to one, and copied with the store.
+-- The id of this store, by which a shared broker tells installations apart. Created by the first server
+-- that connects to a broker; a copy of the database keeps it.
 CREATE TABLE installation (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     id       TEXT NOT NULL

@@ -79,9 +79,12 @@ fn problem(setting: &str, error: &dyn Error) -> u32 {
 }
 
 async fn check_broker(config: &Config) -> u32 {
-    let Some(settings) = rabbit_settings(config, installation_of(config).await) else {
+    let Some(settings) = rabbit_settings(config) else {
         return 0;
     };
+    // A store without an id owns no queues yet.
+    let id = installation_id(config).await.unwrap_or_default();
+    let settings = settings.of_installation(id);
     match RabbitQueue::check(&settings).await {
         Ok(()) => {
             output::line("the broker answers, and has what is needed");
@@ -91,12 +94,12 @@ async fn check_broker(config: &Config) -> u32 {
     }
 }
 
-/// Returns the id of the store, which a server gives it: a command that only looks must not, or the store
-/// would no longer be empty. What is wrong with the store has been said.
-async fn installation_of(config: &Config) -> Option<String> {
+/// Returns the id of the store. Only a server makes one: a command that only looks must leave an empty store
+/// empty. What is wrong with the store has been said.
+async fn installation_id(config: &Config) -> Option<String> {
     let store = find_store(config).await.ok()?;
     let id = match store.read().await {
-        Ok(mut tx) => tx.installation().await.ok().flatten(),
+        Ok(mut tx) => tx.installation_id().await.ok().flatten(),
         Err(_) => None,
     };
     store.close().await;

@@ -78,6 +78,12 @@ pub(super) const ROTATE_KEY: &str = examples![
     "tollgate rotate-key",
 ];
 
+/// Examples of `claim-queues`.
+pub(super) const CLAIM_QUEUES: &str = examples![
+    "tollgate claim-queues",
+    "tollgate --config /etc/tollgate/tollgate.toml claim-queues",
+];
+
 /// Examples of `events`.
 pub(super) const EVENTS: &str = examples![
     "tollgate events list --outcome failed",

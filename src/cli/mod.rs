@@ -4,6 +4,7 @@ mod app;
 mod apps;
 mod backup;
 mod check_config;
+mod claim_queues;
 mod copy;
 mod dates;
 mod demo;
@@ -83,6 +84,9 @@ enum Command {
     /// Encrypts stored webhook secrets anew with the present secret key, while servers run.
     #[command(after_help = help::ROTATE_KEY)]
     RotateKey(rotate_key::RotateKeyArgs),
+    /// Takes over the broker's queues from an installation that is gone.
+    #[command(after_help = help::CLAIM_QUEUES)]
+    ClaimQueues,
     /// Shows and replays events of the ledger.
     #[command(subcommand, after_help = help::EVENTS)]
     Events(events::EventsCommand),
@@ -156,6 +160,7 @@ impl Cli {
             Command::Backup(args) => backup::run(&args, &load(&source)?).await,
             Command::Copy(args) => copy::run(&args).await,
             Command::RotateKey(args) => rotate_key::run(&args, &load(&source)?).await,
+            Command::ClaimQueues => claim_queues::run(&load(&source)?).await,
             Command::App(command) => apps::run(command, &load(&source)?).await,
             Command::Completions(args) => Ok(shell::completions(&args, Self::command())),
             Command::Man(args) => shell::man(&args, Self::command()),

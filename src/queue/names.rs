@@ -76,13 +76,13 @@ impl Names {
         self.named(format_args!("changes"))
     }
 
-    /// The exchange that says to which store the queues belong.
+    /// The exchange that carries the id of the store that owns the queues.
     pub(super) fn installation(&self) -> ShortString {
         self.named(format_args!("installation"))
     }
 
-    /// What it says where they belong to the store with this id.
-    pub(super) fn installation_of(&self, id: &str) -> ShortString {
+    /// The value that marks the queues as those of the store with this id.
+    pub(super) fn owner(&self, id: &str) -> ShortString {
         self.named(format_args!("installation.{id}"))
     }
 

@@ -38,6 +38,7 @@ pub use consumer::RabbitConsumer;
 use drain::Drain;
 pub use drain::Quiet;
 pub use error::BrokerError;
+pub use installation::Claimed;
 use outgoing::Outgoing;
 use publisher::PublishHandle;
 pub use settings::RabbitSettings;
@@ -105,6 +106,14 @@ impl RabbitQueue {
             Ok(()) => Ok(()),
             Err(error) => Err(broker.explain(error).await),
         }
+    }
+
+    /// Takes the queues over from another installation.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), when the broker is away, and when somebody consumes them.
+    pub async fn claim(settings: &RabbitSettings) -> Result<Claimed, BrokerError> {
+        Broker::new(settings)?.claim().await
     }
 
     /// Returns what this process has seen of the queue, for monitoring.

@@ -59,6 +59,9 @@ const NO_DELIVERY_LIMIT: i32 = 1_000_000_000;
 /// other's queue.
 const WORK_BYTES: i64 = 4 * 1024 * 1024 * 1024;
 
+/// The argument of an exchange that carries the id of the owner.
+const OWNER_ARGUMENT: &str = "alternate-exchange";
+
 /// An exchange or a queue exists on the broker but is not what this version needs.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -89,7 +92,7 @@ pub(super) enum DeclareError {
     Refused { object: String, cause: lapin::Error },
 }
 
-/// The way in which a work queue that is not there is met.
+/// What to do if the work queue does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WorkQueue {
     /// It has never been there, or is known to be gone: it is made.
@@ -136,15 +139,23 @@ pub(super) async fn declare(
     Ok(work)
 }
 
-/// Declares the exchange that says to which store the queues belong. Nothing is published to it. The id
-/// stands as the name of an alternate exchange, which need not exist: it is the one argument of an
-/// exchange that the broker compares whenever it is declared. The name begins with the prefix, because a
-/// user needs the right to write to it.
-pub(super) async fn declare_installation(
+/// The installation that owns the queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    This,
+    Other,
+}
+
+/// Declares the exchange that carries the id of the store that owns the queues. Nothing is published to
+/// it. The id is stored as the name of an alternate exchange, which need not exist: that is the only
+/// argument of an exchange that the broker compares on redeclaration. It begins with the prefix because
+/// naming an alternate exchange needs write permission on it. Of another owner the broker closes the
+/// channel.
+pub(super) async fn declare_owner(
     channel: &Channel,
     names: &Names,
     id: &str,
-) -> Result<(), DeclareError> {
+) -> Result<Owner, DeclareError> {
     let options = ExchangeDeclareOptions {
         durable: true,
         // Refuses what a client publishes to it.
@@ -152,17 +163,37 @@ pub(super) async fn declare_installation(
         ..ExchangeDeclareOptions::default()
     };
     let mut arguments = FieldTable::default();
-    let owner = names.installation_of(id);
-    arguments.insert("alternate-exchange".into(), text(owner.as_str()));
+    let owner = names.owner(id);
+    arguments.insert(OWNER_ARGUMENT.into(), text(owner.as_str()));
     let name = names.installation();
-    exchange_with(channel, name, ExchangeKind::Fanout, options, arguments).await
+    let declared = exchange_with(channel, name, ExchangeKind::Fanout, options, arguments).await;
+    match declared {
+        Ok(()) => Ok(Owner::This),
+        Err(DeclareError::Mismatch(it)) if it.argument == OWNER_ARGUMENT => Ok(Owner::Other),
+        Err(error) => Err(error),
+    }
+}
+
+/// True if that exchange exists; if not, the broker closes the channel.
+pub(super) async fn has_owner(channel: &Channel, names: &Names) -> Result<bool, DeclareError> {
+    let options = ExchangeDeclareOptions {
+        passive: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let name = names.installation();
+    let object = format!("exchange `{name}`");
+    let looked = channel
+        .exchange_declare(name, ExchangeKind::Fanout, options, FieldTable::default())
+        .await;
+    match looked {
+        Ok(()) => Ok(true),
+        Err(error) if is_missing(&error) => Ok(false),
+        Err(error) => Err(explain(object, error)),
+    }
 }
 
 /// Removes that exchange, if it is there.
-pub(super) async fn remove_installation(
-    channel: &Channel,
-    names: &Names,
-) -> Result<(), DeclareError> {
+pub(super) async fn remove_owner(channel: &Channel, names: &Names) -> Result<(), DeclareError> {
     let name = names.installation();
     let object = format!("exchange `{name}`");
     channel
@@ -272,7 +303,7 @@ async fn queue(
         .map_err(|error| explain(object, error))
 }
 
-/// What a queue tells of itself.
+/// The counts in the broker's answer to a queue declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sight {
     /// Messages that wait for a consumer.
@@ -361,13 +392,18 @@ fn explain(object: String, cause: lapin::Error) -> DeclareError {
 
 /// Extracts argument, wanted and found value from the broker's sentence: `PRECONDITION_FAILED -
 /// inequivalent arg 'x-delivery-limit' for queue 'q' in vhost '/': received the value '20' of
-/// type 'signedint' but current is none`, or the same with bare values in quotes.
+/// type 'signedint' but current is none`, or the same with bare values in quotes. The broker cuts it
+/// after 255 bytes, so with long names the values may be missing.
 fn difference(sentence: &str) -> Option<(String, String, String)> {
     let (_, rest) = sentence.split_once("inequivalent arg '")?;
     let (argument, rest) = rest.split_once('\'')?;
-    let (_, rest) = rest.rsplit_once(": received ")?;
-    let (wanted, found) = rest.split_once(" but current is ")?;
-    Some((argument.to_owned(), value(wanted), value(found)))
+    let (_, values) = rest.rsplit_once(": received ").unwrap_or_default();
+    let (wanted, found) = values.split_once(" but current is ").unwrap_or_default();
+    let said = |words: &str| match words {
+        "" => "something else".to_owned(),
+        words => value(words),
+    };
+    Some((argument.to_owned(), said(wanted), said(found)))
 }
 
 fn value(words: &str) -> String {
@@ -402,5 +438,12 @@ mod tests {
             );
         }
         assert_eq!(difference("PRECONDITION_FAILED - something else"), None);
+        let cut = "PRECONDITION_FAILED - inequivalent arg 'alternate-exchange' for exchange 'p...";
+        let (argument, wanted, found) = difference(cut).unwrap();
+        assert_eq!(argument, "alternate-exchange");
+        assert_eq!(
+            (wanted, found),
+            ("something else".into(), "something else".into())
+        );
     }
 }

@@ -88,8 +88,8 @@ pub enum StartError {
     /// No client for Composer repositories could be made.
     #[error("TLS cannot be set up")]
     Client(#[from] reqwest::Error),
-    /// No id can be made.
-    #[error("no id can be made")]
+    /// No id of the store could be generated.
+    #[error("the id of the store could not be generated")]
     Random(#[from] RandomError),
     /// The broker cannot be used with these settings.
     #[error("RabbitMQ cannot be used")]

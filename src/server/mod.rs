@@ -50,8 +50,8 @@ use crate::worker::Worker;
 pub use apis::{keys_of, of as apis_of};
 pub use error::StartError;
 pub use open::{find_store, find_vault, key_file, open_migrated, open_store, open_vault};
-pub use queue::rabbit_settings;
 use queue::{Started, start_queue};
+pub use queue::{installation_id, rabbit_settings};
 pub use waiting::Waiting;
 
 /// How long loops and connections may take to end. HTTP drains in less time; a batch of the worker

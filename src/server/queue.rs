@@ -20,28 +20,31 @@ use crate::random;
 use crate::store::Store;
 use crate::worker::Worker;
 
-/// Returns the settings of the broker, for the store with this id; `None` for the built-in queue.
-pub fn rabbit_settings(config: &Config, installation: Option<String>) -> Option<RabbitSettings> {
+/// Returns the settings of the broker, without the id of the store; `None` for the built-in queue.
+pub fn rabbit_settings(config: &Config) -> Option<RabbitSettings> {
     Some(RabbitSettings {
         url: config.queue.amqp_url.clone()?,
         ca_file: config.queue.amqp_ca_file.clone(),
         prefix: config.queue.amqp_prefix.clone(),
-        installation,
+        installation: None,
     })
 }
 
-/// Returns the id of the store, which the first server that asks for it makes.
-async fn installation_of(store: &Store, clock: &dyn Clock) -> Result<Option<String>, StartError> {
-    if let Some(id) = store.read().await?.installation().await? {
-        return Ok(Some(id));
+/// Returns the id of the store, which the first server with a broker makes.
+///
+/// # Errors
+/// When the store failed, or no id can be made.
+pub async fn installation_id(store: &Store, clock: &dyn Clock) -> Result<String, StartError> {
+    if let Some(id) = store.read().await?.installation_id().await? {
+        return Ok(id);
     }
-    let new = random::uuid(clock.now())?;
+    let new = random::uuid(clock.now())?.to_string();
     let mut tx = store.begin().await?;
     // Another process may be faster; then its id counts.
-    tx.installation_ensure(&new.to_string()).await?;
-    let id = tx.installation().await?;
+    tx.installation_id_ensure(&new).await?;
+    let id = tx.installation_id().await?;
     tx.commit().await?;
-    Ok(id)
+    Ok(id.unwrap_or(new))
 }
 
 /// A queue that was started.
@@ -55,7 +58,7 @@ pub(super) struct Started {
 /// Starts the queue of the settings, and the worker on it if there is one.
 ///
 /// # Errors
-/// When the broker cannot be used with these settings, or the store failed.
+/// When the broker cannot be used with these settings, the store failed, or no id can be made.
 pub(super) async fn start_queue(
     config: &Config,
     (store, clock, metrics): (&Store, &Arc<dyn Clock>, &QueueMetrics),
@@ -68,11 +71,7 @@ pub(super) async fn start_queue(
         figures = figures.working(worker.progress());
     }
     let measured = |publisher| Arc::new(Measured::new(publisher, metrics.clone()));
-    let installation = match &config.queue.amqp_url {
-        Some(_) => installation_of(store, &**clock).await?,
-        None => None,
-    };
-    let Some(settings) = rabbit_settings(config, installation) else {
+    let Some(settings) = rabbit_settings(config) else {
         let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
         let publisher = health.confirming(measured(Arc::new(queue.clone())));
         if let Some(worker) = worker {
@@ -87,6 +86,7 @@ pub(super) async fn start_queue(
             figures,
         });
     };
+    let settings = settings.of_installation(installation_id(store, &**clock).await?);
     let queue = match &worker {
         Some(_) => RabbitQueue::start(&settings).await?,
         None => RabbitQueue::start_publishing(&settings).await?,

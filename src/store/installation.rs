@@ -8,7 +8,7 @@ impl Tx {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn installation(&mut self) -> Result<Option<String>, StoreError> {
+    pub async fn installation_id(&mut self) -> Result<Option<String>, StoreError> {
         let sql = "SELECT id FROM installation";
         self.fetch_value("installation", sql, binds![]).await
     }
@@ -17,7 +17,7 @@ impl Tx {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn installation_ensure(&mut self, id: &str) -> Result<(), StoreError> {
+    pub async fn installation_id_ensure(&mut self, id: &str) -> Result<(), StoreError> {
         let sql = "INSERT INTO installation (only_row, id) VALUES (1, $1) ON CONFLICT DO NOTHING";
         self.execute(sql, binds![id]).await?;
         Ok(())

@@ -42,7 +42,7 @@ pub(super) struct Broker {
     uri: AMQPUri,
     tls: TlsConnector,
     pub(super) names: Names,
-    /// The id of the store, if whose the queues are is to be asked.
+    /// The id of the store; `None` skips the check of who owns the queues.
     pub(super) installation: Option<String>,
     pub(super) watch: Arc<QueueWatch>,
     /// Held while declaring, so that what is gone is reported once.
@@ -80,7 +80,7 @@ impl Broker {
     pub(super) async fn declare(&self, connection: &Connection) -> Result<Channel, BrokerError> {
         let _declaring = self.declaring.lock().await;
         // First, so that nothing is declared or reported as lost in queues of others.
-        self.claim(connection).await?;
+        self.declare_owner(connection).await?;
         if self.watch.expects_work() || self.was_declared(connection).await? {
             let channel = open_channel(connection).await?;
             match topology::declare(&channel, &self.names, WorkQueue::Expected).await {
@@ -102,11 +102,10 @@ impl Broker {
         Ok(channel)
     }
 
-    /// Declares everything on a new channel, unless the work queue had been there before and is gone:
-    /// whoever makes it anew hides what may be lost with it, so that is left to a server, which
-    /// reports it.
+    /// Declares everything on a new channel, unless the work queue was deleted: recreating it would hide
+    /// the loss, so only a server does that, and reports it.
     async fn declare_unless_lost(&self, connection: &Connection) -> Result<Channel, BrokerError> {
-        self.claim(connection).await?;
+        self.check_owner(connection).await?;
         let work = if self.was_declared(connection).await? {
             WorkQueue::Expected
         } else {

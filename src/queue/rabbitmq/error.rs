@@ -25,7 +25,7 @@ pub enum BrokerError {
         #[source]
         source: Arc<std::io::Error>,
     },
-    /// TLS is wanted of a port that does not speak it.
+    /// `amqps` on a port without TLS.
     #[error(
         "the port {place} does not speak TLS: AMQP_URL with amqps:// needs the broker's port for \
          TLS, mostly 5671; amqp:// is for the other one"
@@ -34,7 +34,7 @@ pub enum BrokerError {
         /// Host and port.
         place: String,
     },
-    /// No TLS is wanted of a port that speaks nothing else.
+    /// `amqp` on a port that speaks TLS alone.
     #[error(
         "the port {place} speaks TLS: AMQP_URL needs amqps:// for it, or the broker's other port, \
          mostly 5672"
@@ -46,24 +46,26 @@ pub enum BrokerError {
     /// An exchange or a queue on the broker is not what this version needs.
     #[error(transparent)]
     Mismatch(#[from] Arc<Mismatch>),
-    /// The queues are in use by an installation with another store.
+    /// The queues belong to an installation with another store.
     #[error(
-        "another installation uses the queues of this TOLLGATE_AMQP_PREFIX: the exchange `{exchange}` \
-         names its store (`{other}`), and the queue `{queue}` is in use (consumers: {consumers}, waiting \
-         messages: {messages}). Two installations would take each other's webhooks: give each a prefix or \
-         a virtual host of its own. If the other one is to go, let its workers empty the queues and stop \
-         it; if it is gone, delete that queue"
+        "the queues of this TOLLGATE_AMQP_PREFIX belong to another installation: the exchange \
+         `{exchange}` carries the id of another store. Two installations would take each other's \
+         webhooks: give each a prefix or a virtual host of its own. If the other one is gone for good, \
+         `tollgate claim-queues` with these settings takes over its queues and what waits in them"
     )]
     OtherInstallation {
-        /// The exchange that says to which store the queues belong.
+        /// The exchange that carries the id of the store.
         exchange: ShortString,
-        /// What it says.
-        other: String,
-        /// A queue that is in use.
+    },
+    /// The queues of another installation cannot be taken over, because it is running.
+    #[error(
+        "the queue `{queue}` of the other installation is consumed (consumers: {consumers}): stop its \
+         workers first"
+    )]
+    Consumed {
+        /// A queue that is consumed.
         queue: ShortString,
-        /// Messages that wait in it.
-        messages: u64,
-        /// Consumers that it has.
+        /// Its consumers.
         consumers: u32,
     },
     /// The broker is away, or refused.
@@ -136,7 +138,8 @@ impl BrokerError {
             | Self::NoTls { .. }
             | Self::OnlyTls { .. }
             | Self::Mismatch(_)
-            | Self::OtherInstallation { .. } => true,
+            | Self::OtherInstallation { .. }
+            | Self::Consumed { .. } => true,
             Self::Amqp { cause, .. } => match cause.kind() {
                 // A broker that shuts down, lacks a resource, or has an internal error comes back.
                 ErrorKind::ProtocolError(error) => !matches!(

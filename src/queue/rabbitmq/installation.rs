@@ -1,58 +1,85 @@
-//! Whose the queues are.
+//! Which installation owns the queues.
 //!
 //! Two installations that share a virtual host and `TOLLGATE_AMQP_PREFIX` would each take webhooks of
 //! the other out of one queue, and write them into a store where nobody looks for them. So an exchange
 //! carries the id of the store in an argument. The broker keeps the arguments that an exchange was made
 //! with and refuses to declare it with others, which makes it the one place that both installations see.
+//!
+//! Refused: a server that takes over queues which look idle. They also do while the owner restarts.
 
 use lapin::Connection;
-use tracing::warn;
 
-use super::connection::{Broker, close_channel, look, open_channel};
+use super::connection::{Broker, close, close_channel, in_time, look, open_channel};
 use super::error::BrokerError;
-use crate::queue::topology;
+use crate::queue::topology::{self, Owner};
+
+/// The way in which queues became an installation's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// They were its own, or nobody's.
+    Before,
+    /// They were another one's, with so many messages in them.
+    TakenOver {
+        /// Messages that wait in the queues.
+        messages: u64,
+    },
+}
 
 impl Broker {
-    /// Makes sure that the queues are this installation's. Those of another one are taken over if nobody
-    /// consumes them and nothing waits in them: either it is gone, or this is it with a new store.
-    pub(super) async fn claim(&self, connection: &Connection) -> Result<(), BrokerError> {
+    /// Refuses queues of another installation. Those of none are this one's from now on.
+    pub(super) async fn declare_owner(&self, connection: &Connection) -> Result<(), BrokerError> {
         let Some(own) = &self.installation else {
             return Ok(());
         };
-        let other = match self.declare_claim(connection, own).await {
-            Err(BrokerError::Mismatch(mismatch)) => mismatch.found.clone(),
-            done => return done,
-        };
-        let exchange = self.names.installation();
-        for queue in self.names.queues() {
-            // A queue that is missing has neither messages nor consumers.
-            let seen = look(connection, queue.clone()).await?;
-            if let Some(seen) = seen.filter(|it| !it.is_idle()) {
-                return Err(BrokerError::OtherInstallation {
-                    exchange,
-                    other,
-                    queue,
-                    messages: seen.ready,
-                    consumers: seen.consumers,
-                });
-            }
-        }
-        warn!(
-            exchange = exchange.as_str(),
-            other,
-            "the queues belonged to another installation; nobody consumes them and nothing waits in \
-             them, so this one takes them over"
-        );
         let channel = open_channel(connection).await?;
-        topology::remove_installation(&channel, &self.names).await?;
-        close_channel(&channel).await?;
-        self.declare_claim(connection, own).await
+        match topology::declare_owner(&channel, &self.names, own).await? {
+            Owner::This => close_channel(&channel).await,
+            Owner::Other => Err(BrokerError::OtherInstallation {
+                exchange: self.names.installation(),
+            }),
+        }
     }
 
-    /// On a channel of its own: the broker closes it when the exchange names another installation.
-    async fn declare_claim(&self, connection: &Connection, own: &str) -> Result<(), BrokerError> {
+    /// Refuses queues of another installation, and leaves those of none alone.
+    pub(super) async fn check_owner(&self, connection: &Connection) -> Result<(), BrokerError> {
         let channel = open_channel(connection).await?;
-        topology::declare_installation(&channel, &self.names, own).await?;
-        close_channel(&channel).await
+        if topology::has_owner(&channel, &self.names).await? {
+            close_channel(&channel).await?;
+            return self.declare_owner(connection).await;
+        }
+        Ok(())
+    }
+
+    /// Takes the queues over from another installation, unless somebody consumes them.
+    pub(super) async fn claim(&self) -> Result<Claimed, BrokerError> {
+        let connection = self.connect("claim").await?;
+        let claimed = in_time(self.claim_over(&connection)).await;
+        close(&connection).await;
+        claimed
+    }
+
+    async fn claim_over(&self, connection: &Connection) -> Result<Claimed, BrokerError> {
+        match self.declare_owner(connection).await {
+            Ok(()) => return Ok(Claimed::Before),
+            Err(BrokerError::OtherInstallation { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let older = self.names.before();
+        let mut messages = 0;
+        for queue in self.names.queues().chain(older.queues()) {
+            let Some(seen) = look(connection, queue.clone()).await? else {
+                continue;
+            };
+            if seen.consumers > 0 {
+                let consumers = seen.consumers;
+                return Err(BrokerError::Consumed { queue, consumers });
+            }
+            messages += seen.ready;
+        }
+        let channel = open_channel(connection).await?;
+        topology::remove_owner(&channel, &self.names).await?;
+        close_channel(&channel).await?;
+        self.declare_owner(connection).await?;
+        Ok(Claimed::TakenOver { messages })
     }
 }

@@ -21,7 +21,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use lapin::{Confirmation, ConnectionStatus, Event};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::connection::{Broker, Link, close, in_time, look};
 use super::error::BrokerError;
@@ -85,6 +85,7 @@ impl PublishHandle {
             state,
             delay: RECONNECT_DELAYS.0,
             outage: Outage::default(),
+            is_disowned: false,
         };
         tokio::spawn(task.run(first));
         Self {
@@ -128,6 +129,8 @@ struct PublishTask {
     state: watch::Sender<State>,
     delay: Duration,
     outage: Outage,
+    /// True if it was told that the queues belong to another installation.
+    is_disowned: bool,
 }
 
 /// The only part of a publisher that can fail.
@@ -158,6 +161,17 @@ impl PublishTask {
                     );
                     error
                 }
+                Err(error @ BrokerError::OtherInstallation { .. }) => {
+                    self.outage.fail(CONNECT, 0);
+                    // Once, also in the middle of an outage: it does not pass by itself.
+                    if !std::mem::replace(&mut self.is_disowned, true) {
+                        error!(
+                            error = chain(&error),
+                            "nothing is published until the queues are this installation's again"
+                        );
+                    }
+                    error
+                }
                 Err(error) if self.outage.fail(CONNECT, 0) => {
                     warn!(error = chain(&error), "the broker is away; trying again");
                     error
@@ -174,6 +188,7 @@ impl PublishTask {
                 return;
             }
             next = Link::open(&self.broker).await;
+            self.is_disowned &= next.is_err();
             if next.is_ok()
                 && let Some(ended) = self.outage.succeed(CONNECT)
             {
@@ -256,8 +271,9 @@ impl<'a> Flights<'a> {
         }
     }
 
-    /// Looks at the work queue again and again, and ends when it is gone: then it has to be
-    /// declared anew, and until somebody publishes nobody else may notice.
+    /// Looks at the work queue and its owner again and again. Ends when the queue is gone: then it has to be
+    /// declared anew, and until somebody publishes nobody else may notice. Ends too when another
+    /// installation has taken the queues over.
     fn look_on(&self) -> impl Future<Output = BrokerError> + use<'a> {
         let (broker, link) = (self.broker, self.link);
         async move {
@@ -274,6 +290,10 @@ impl<'a> Flights<'a> {
                     // connection that publishes nothing. Publishes and heartbeats have limits of
                     // their own.
                     Err(_) => {}
+                }
+                let owned = in_time(broker.declare_owner(&link.connection)).await;
+                if let Err(error @ BrokerError::OtherInstallation { .. }) = owned {
+                    return error;
                 }
             }
         }

@@ -14,7 +14,17 @@ pub struct RabbitSettings {
     pub ca_file: Option<PathBuf>,
     /// The prefix of the names of exchanges and queues.
     pub prefix: String,
-    /// The id of the store behind this queue. Queues that another installation uses are refused; `None`:
-    /// whose they are is not asked.
+    /// The id of the store: queues that belong to another one are refused. `None` skips that check.
     pub installation: Option<String>,
+}
+
+impl RabbitSettings {
+    /// The same for the store with this id.
+    #[must_use]
+    pub fn of_installation(self, id: String) -> Self {
+        Self {
+            installation: Some(id),
+            ..self
+        }
+    }
 }
