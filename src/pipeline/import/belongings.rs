@@ -162,12 +162,12 @@ impl Known {
             }
             Err(PackageTextError::Store(error)) => Err(error),
             Err(PackageTextError::Invalid { errors }) => {
-                let faults = errors.into_iter().map(|error| match error.field.as_str() {
-                    "package" => (Column::Package, error.message),
-                    _ => {
-                        let message = format!("must be a version constraint: {}", error.message);
-                        (Column::Constraint, message)
+                let faults = errors.into_iter().map(|error| {
+                    if error.field == "package" {
+                        return (Column::Package, error.message);
                     }
+                    let message = format!("must be a version constraint: {}", error.message);
+                    (Column::Constraint, message)
                 });
                 Ok(faults.collect())
             }
