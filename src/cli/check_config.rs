@@ -82,9 +82,12 @@ async fn check_broker(config: &Config) -> u32 {
     let Some(settings) = rabbit_settings(config) else {
         return 0;
     };
-    // A store without an id owns no queues yet.
-    let id = installation_id(config).await.unwrap_or_default();
-    let settings = settings.of_installation(id);
+    let settings = match installation_id(config).await {
+        // A store without an id owns no queues yet.
+        Ok(id) => settings.of_installation(id.unwrap_or_default()),
+        // What is wrong with the store has been said, and whose the queues are cannot be.
+        Err(_) => settings,
+    };
     match RabbitQueue::check(&settings).await {
         Ok(()) => {
             output::line("the broker answers, and has what is needed");
@@ -94,16 +97,17 @@ async fn check_broker(config: &Config) -> u32 {
     }
 }
 
-/// Returns the id of the store. Only a server makes one: a command that only looks must leave an empty store
-/// empty. What is wrong with the store has been said.
-async fn installation_id(config: &Config) -> Option<String> {
-    let store = find_store(config).await.ok()?;
-    let id = match store.read().await {
-        Ok(mut tx) => tx.installation_id().await.ok().flatten(),
-        Err(_) => None,
+/// Returns the id of the store, if there are both. Only a server makes one: a command that only looks must
+/// leave an empty store empty.
+async fn installation_id(config: &Config) -> Result<Option<String>, StartError> {
+    let store = match find_store(config).await {
+        Ok(store) => store,
+        Err(StartError::NoStore(_)) => return Ok(None),
+        Err(error) => return Err(error),
     };
+    let id = async { store.read().await?.installation_id().await }.await;
     store.close().await;
-    id
+    Ok(id?)
 }
 
 /// Returns the number of problems that it found.

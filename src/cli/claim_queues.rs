@@ -7,7 +7,7 @@ use crate::clock::SystemClock;
 use crate::config::Loaded;
 use crate::output;
 use crate::queue::rabbitmq::{Claimed, RabbitQueue};
-use crate::server::{StartError, installation_id, open_store, rabbit_settings};
+use crate::server::{StartError, find_store, installation_id, rabbit_settings};
 
 pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
     let Some(settings) = rabbit_settings(&loaded.config) else {
@@ -16,7 +16,7 @@ pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
             right: "run this with the settings of the servers".to_owned(),
         });
     };
-    let store = open_store(&loaded.config).await?;
+    let store = find_store(&loaded.config).await?;
     let id = installation_id(&store, &SystemClock).await;
     store.close().await;
     let settings = settings.of_installation(id?);

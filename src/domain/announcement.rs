@@ -169,8 +169,13 @@ pub fn announced(
         occurred_at,
         data,
     };
-    if matches!(operation, "grant" | "revoke") && details["to"].is_array() {
-        let told = of_grants_by_hand(details).into_iter();
+    if matches!(operation, "grant" | "revoke" | "grant_expire") && details["to"].is_array() {
+        // An end that had come is told by an entry of its own.
+        let had_ended = |grant: &Value| {
+            let end = grant["expires_at"].as_str().and_then(Timestamp::parse);
+            operation != "grant_expire" && end.is_some_and(|end| end <= occurred_at)
+        };
+        let told = of_grants_by_hand(details, had_ended).into_iter();
         return told.map(|(kind, data)| announcement(kind, data)).collect();
     }
     // A plan that waits behind one of the settings changes nothing yet.
@@ -183,10 +188,6 @@ pub fn announced(
         "update_contact" => drop(data.insert("fields".to_owned(), json!(["contact"]))),
         "update_external_id" => drop(data.insert("fields".to_owned(), json!(["external_id"]))),
         "update_profile" => drop(data.insert("fields".to_owned(), json!(["profile"]))),
-        "grant_expire" => data.extend([
-            ("source".to_owned(), json!("manual")),
-            ("to".to_owned(), json!([])),
-        ]),
         "delete" | "purge" => {
             drop(data.insert("permanent".to_owned(), json!(operation == "purge")));
         }
@@ -220,7 +221,6 @@ fn kind_of(operation: &str) -> Option<(&'static str, &'static [&'static str])> {
         "update_holds" => ("customer.held", &["from", "to", "reason"]),
         "grant" => ("customer.granted", &["packages", "price", "source"]),
         "revoke" => ("customer.revoked", &["packages", "price", "source"]),
-        "grant_expire" => ("customer.revoked", &["package", "from"]),
         "merge" => ("customer.merged", &["into"]),
         "split" => ("customer.split", &["from"]),
         "hide" => ("customer.hidden", &[]),
@@ -246,10 +246,14 @@ fn kind_of(operation: &str) -> Option<(&'static str, &'static [&'static str])> {
 
 /// What is told of grants by hand, which an entry has before and after: for each package that has none any more
 /// `customer.revoked`, and for each that has others `customer.granted`.
-fn of_grants_by_hand(details: &Value) -> Vec<(&'static str, Map<String, Value>)> {
+fn of_grants_by_hand(
+    details: &Value,
+    had_ended: impl Fn(&Value) -> bool,
+) -> Vec<(&'static str, Map<String, Value>)> {
     let mut packages: BTreeMap<&str, [Vec<&Value>; 2]> = BTreeMap::new();
     for (side, place) in ["from", "to"].into_iter().zip(0..) {
-        for grant in details[side].as_array().into_iter().flatten() {
+        let grants = details[side].as_array().into_iter().flatten();
+        for grant in grants.filter(|it| !had_ended(it)) {
             if let Some(package) = grant["package"].as_str() {
                 packages.entry(package).or_default()[place].push(grant);
             }
@@ -262,7 +266,7 @@ fn of_grants_by_hand(details: &Value) -> Vec<(&'static str, Map<String, Value>)>
         } else {
             "customer.granted"
         };
-        let data = json!({"package": package, "source": details["source"], "from": from, "to": to});
+        let data = json!({"package": package, "source": "manual", "from": from, "to": to});
         (kind, data.as_object().cloned().unwrap_or_default())
     });
     told.collect()

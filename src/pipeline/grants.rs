@@ -11,7 +11,7 @@ use super::timers::derive;
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
-use crate::store::{GivenGrant, Store, StoreError, Tx};
+use crate::store::{Actor, GivenGrant, Store, StoreError, Tx};
 
 /// Most packages that are granted by hand to one customer. All of them are read for each access check.
 pub const MAX_GRANTS: usize = 1_000;
@@ -116,6 +116,7 @@ pub(super) async fn grant_in(
     let only = std::iter::once(&grant.grant);
     check_grants(tx, &order.app, only, |_| String::new()).await?;
     let mut known = by_hand(tx, &order.app, &customer.id).await?;
+    tell_of_ended(tx, order, &customer.id, &known).await?;
     let number = known.len();
     known.retain(|it| it.grant.grant.package == grant.grant.package);
     let is_new = known.is_empty();
@@ -164,6 +165,22 @@ async fn give(
     })
 }
 
+/// Acts on the end of grants before they are removed, which the timer may not have done yet: afterwards nobody
+/// could be told of it.
+async fn tell_of_ended(
+    tx: &mut Tx,
+    order: &Order,
+    id: &CustomerId,
+    known: &[GivenGrant],
+) -> Result<(), StoreError> {
+    let mut ends = known.iter().filter_map(|it| it.grant.expires_at);
+    if ends.any(|end| end <= order.now) {
+        let customers = BTreeSet::from([id.clone()]);
+        derive(tx, &order.app, customers, &Actor::Timer, order.now).await?;
+    }
+    Ok(())
+}
+
 /// Derives a customer anew: whether it has grants by hand, and until when, is part of how it
 /// stands.
 async fn derive_now(tx: &mut Tx, order: &Order, id: &CustomerId) -> Result<(), StoreError> {
@@ -186,6 +203,7 @@ pub async fn replace(
     let grants = wanted.iter().map(|it| &it.grant);
     check_grants(&mut tx, &order.app, grants, in_list).await?;
     let known = by_hand(&mut tx, &order.app, &customer.id).await?;
+    tell_of_ended(&mut tx, order, &customer.id, &known).await?;
     let before: BTreeSet<&HandGrant> = known.iter().map(|it| &it.grant).collect();
     let after: BTreeSet<&HandGrant> = wanted.iter().collect();
     let changed = before != after || known.len() != wanted.len();
@@ -250,6 +268,7 @@ async fn revoke_in(
 ) -> Result<(), GrantError> {
     let customer = living(tx, &order.app, id).await?;
     let mut known = by_hand(tx, &order.app, &customer.id).await?;
+    tell_of_ended(tx, order, &customer.id, &known).await?;
     known.retain(|it| it.grant.grant.package == package);
     if known.is_empty() {
         return Err(GrantError::NotFound);

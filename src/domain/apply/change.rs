@@ -159,8 +159,10 @@ pub enum Operation {
     GrantExpire {
         /// The package.
         package: String,
-        /// The grants that ran out.
+        /// The grants before.
         from: Vec<HandGrant>,
+        /// Those of them that have not run out.
+        to: Vec<HandGrant>,
     },
     /// The contact changed.
     UpdateContact {

@@ -9,7 +9,7 @@ use crate::domain::apply::change::{Change, Operation, difference};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::FlagKind;
-use crate::domain::customer::row::{Customer, Derived, Status};
+use crate::domain::customer::row::{Customer, Derived};
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::addresses::{same_email, shown_address};
 use crate::domain::identity::group::Group;
@@ -183,7 +183,7 @@ impl WorkingSet {
         let links = self.link_accounts(&group, &shown_id, made);
         let mut changes = Vec::new();
         if !hidden {
-            changes.extend(self.expired_grants(&group.rows, &shown_id, &shown, now));
+            changes.extend(self.expired_grants(&group.rows, &shown_id, now));
         }
         for id in group.rows {
             let merged_into = (id != shown_id).then(|| shown_id.clone());
@@ -205,42 +205,45 @@ impl WorkingSet {
         changes
     }
 
-    /// Returns the grants by hand that ran out since the customer was last derived: until then its due time
-    /// is that of the first of them. A status that takes all access away tells of itself.
+    /// Returns the grants by hand that ran out since their rows were last derived: until then the due time
+    /// of a row is at the latest that of the first of them.
     fn expired_grants(
         &self,
         rows: &[CustomerId],
-        shown_id: &CustomerId,
-        shown: &Derived,
+        shown: &CustomerId,
         now: Timestamp,
     ) -> Vec<Change> {
-        let due_at = self
-            .customers
-            .get(shown_id)
-            .and_then(|row| row.derived.due_at);
-        let is_open = matches!(shown.status, Status::Active | Status::Frozen { .. });
-        let Some(due_at) = due_at.filter(|_| is_open) else {
-            return Vec::new();
-        };
-        let mut by_package: BTreeMap<&str, Vec<HandGrant>> = BTreeMap::new();
-        let grants = rows.iter().filter_map(|row| self.hand_grants.get(row));
-        for grant in grants.flatten() {
-            if grant
-                .expires_at
-                .is_some_and(|end| (due_at..=now).contains(&end))
-            {
+        let mut expired = BTreeSet::new();
+        let mut all: BTreeMap<&str, [Vec<HandGrant>; 2]> = BTreeMap::new();
+        for row in rows.iter().filter_map(|row| self.customers.get(row)) {
+            let due_at = row.derived.due_at;
+            for grant in self.hand_grants.get(&row.id).into_iter().flatten() {
                 let package = grant.grant.package.as_str();
-                by_package.entry(package).or_default().push(grant.clone());
+                let [from, to] = all.entry(package).or_default();
+                match grant.expires_at.filter(|end| *end <= now) {
+                    None => {
+                        from.push(grant.clone());
+                        to.push(grant.clone());
+                    }
+                    Some(end) if due_at.is_some_and(|due_at| due_at <= end) => {
+                        from.push(grant.clone());
+                        expired.insert(package);
+                    }
+                    // It had ended before.
+                    Some(_) => {}
+                }
             }
         }
-        let change = |(package, from): (&str, _)| Change {
-            customer: shown_id.clone(),
+        all.retain(|package, _| expired.contains(package));
+        let change = |(package, [from, to]): (&str, [Vec<HandGrant>; 2])| Change {
+            customer: shown.clone(),
             operation: Operation::GrantExpire {
                 package: package.to_owned(),
                 from,
+                to,
             },
         };
-        by_package.into_iter().map(change).collect()
+        all.into_iter().map(change).collect()
     }
 
     /// Reports whether nobody sees a customer: only facts made it, and none of them count.

@@ -64,6 +64,19 @@ impl Broker {
             Err(BrokerError::OtherInstallation { .. }) => {}
             Err(error) => return Err(error),
         }
+        self.count_unconsumed(connection).await?;
+        let channel = open_channel(connection).await?;
+        topology::remove_owner(&channel, &self.names).await?;
+        close_channel(&channel).await?;
+        self.declare_owner(connection).await?;
+        // Once more: a worker may have begun to consume meanwhile.
+        let messages = self.count_unconsumed(connection).await?;
+        Ok(Claimed::TakenOver { messages })
+    }
+
+    /// Returns the number of messages that wait in the queues, also in those of the version before, and
+    /// refuses if one of them is consumed.
+    async fn count_unconsumed(&self, connection: &Connection) -> Result<u64, BrokerError> {
         let older = self.names.before();
         let mut messages = 0;
         for queue in self.names.queues().chain(older.queues()) {
@@ -76,10 +89,6 @@ impl Broker {
             }
             messages += seen.ready;
         }
-        let channel = open_channel(connection).await?;
-        topology::remove_owner(&channel, &self.names).await?;
-        close_channel(&channel).await?;
-        self.declare_owner(connection).await?;
-        Ok(Claimed::TakenOver { messages })
+        Ok(messages)
     }
 }

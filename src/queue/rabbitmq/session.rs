@@ -115,6 +115,8 @@ impl Session {
                 .basic_consume(queue, short(""), options, FieldTable::default())
                 .await
                 .map_err(BrokerError::amqp("consuming"))?;
+            // Once more: whoever took the queues over meanwhile has not seen this consumer.
+            broker.declare_owner(&connection).await?;
             Ok((channel, deliveries))
         });
         match consuming.await {
@@ -223,8 +225,11 @@ impl Session {
 
     fn begin_look(&self) -> Looking {
         let connection = Arc::clone(&self.connection);
-        let queue = self.broker.names.lane(self.lane);
-        let asked = async move { look(&connection, queue).await };
+        let (broker, lane) = (Arc::clone(&self.broker), self.lane);
+        let asked = async move {
+            broker.declare_owner(&connection).await?;
+            look(&connection, broker.names.lane(lane)).await
+        };
         async {
             let answer = tokio::time::timeout(LOOK_TIME, asked).await;
             answer.unwrap_or(Err(BrokerError::NoAnswer))

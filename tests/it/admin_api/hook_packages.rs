@@ -6,10 +6,11 @@ use tollgate::pipeline::timers::run_due;
 use super::hooks::Receiver;
 use super::rig::{NOW, Rig, path_of};
 use crate::support::stores::{Engine, on_both_stores};
-use crate::support::{stripe_event, stripe_subscription};
+use crate::support::{stripe_customer, stripe_event, stripe_subscription};
 
 on_both_stores! {
     a_grant_by_hand_that_runs_out_is_told,
+    an_end_is_told_once_whatever_becomes_of_the_customer,
     of_grants_that_are_set_as_a_whole_each_package_is_told,
     a_plan_that_gives_something_else_is_told_once,
 }
@@ -67,9 +68,73 @@ async fn a_grant_by_hand_that_runs_out_is_told(engine: Engine) {
     let timeline = format!("{}/timeline", path_of(&ada));
     let timeline = rig.get(&timeline).await.expect(200);
     let entries = timeline["data"].as_array().unwrap();
-    let by_timer = entries.iter().find(|it| it["kind"] == "timer").unwrap();
-    assert_eq!(by_timer["title"], "grant_expire", "{by_timer}");
-    assert_eq!(by_timer["details"]["package"], "a/one", "{by_timer}");
+    let by_timer = entries.iter().filter(|it| it["kind"] == "timer");
+    let ended: Vec<_> = by_timer
+        .map(|it| (&it["title"], &it["details"]["package"]))
+        .collect();
+    let title = json!("grant_expire");
+    assert_eq!(
+        ended,
+        [(&title, &json!("a/two")), (&title, &json!("a/one"))]
+    );
+}
+
+async fn an_end_is_told_once_whatever_becomes_of_the_customer(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let receiver = Receiver::start().await;
+    let [ada, bob] = [("ada", "cus_1"), ("bob", "cus_2")]
+        .map(|(name, account)| json!({"name": name, "external_id": account}));
+    let (ada, bob) = (rig.customer(ada).await, rig.customer(bob).await);
+    for (customer, package, end) in [
+        (&ada, "a/one", json!("2026-01-05T12:01:00.000Z")),
+        (&ada, "a/both", json!("2026-01-05T12:03:00.000Z")),
+        (&bob, "a/two", json!("2026-01-05T12:02:00.000Z")),
+        (&bob, "a/both", Value::Null),
+    ] {
+        let body = json!({"package": package, "expires_at": end});
+        let packages = format!("{}/packages", path_of(customer));
+        rig.post(&packages, body).await.expect(201);
+    }
+    let suspend = format!("{}/suspend", path_of(&ada));
+    rig.post(&suspend, json!({})).await.expect(200);
+    rig.hook(&receiver.url, &["customer.granted", "customer.revoked"])
+        .await;
+    rig.pass(60);
+    run_due(&rig.store, rig.now()).await.unwrap();
+    let expected = [of("customer.revoked", "a/one")];
+    assert_eq!(told(&rig, &receiver).await, expected, "while suspended");
+    let ended = format!("{}/packages/a/one", path_of(&ada));
+    rig.delete(&ended).await.expect(204);
+    assert_eq!(told(&rig, &receiver).await, [], "it had ended");
+
+    // The two become one between an end and the timer.
+    let reactivate = format!("{}/reactivate", path_of(&ada));
+    rig.post(&reactivate, json!({})).await.expect(200);
+    rig.pass(60);
+    rig.happens(&stripe_event(
+        "evt_bob",
+        "customer.created",
+        NOW - 100,
+        stripe_customer("cus_2", "bob@example.com"),
+    ))
+    .await;
+    told(&rig, &receiver).await;
+    let link = json!({"provider": "stripe", "account": "cus_2"});
+    let accounts = format!("{}/accounts", path_of(&ada));
+    rig.post(&accounts, link).await.expect(200);
+    run_due(&rig.store, rig.now()).await.unwrap();
+    rig.pass(60);
+    run_due(&rig.store, rig.now()).await.unwrap();
+    // Of the one that has another grant, there is one afterwards.
+    let access = format!("{}/access?package=a/both", path_of(&ada));
+    let left = rig.get(&access).await.expect(200);
+    let last = told(&rig, &receiver).await;
+    let kind = if left["allowed"] == true {
+        "customer.granted"
+    } else {
+        "customer.revoked"
+    };
+    assert_eq!(last, [of(kind, "a/both")], "{left}");
 }
 
 async fn of_grants_that_are_set_as_a_whole_each_package_is_told(engine: Engine) {
