@@ -11,7 +11,7 @@ use crate::domain::billing::fact::Contact;
 use crate::domain::billing::subscription_view::SubscriptionView;
 use crate::domain::customer::flag::Flag;
 use crate::domain::customer::row::{Customer, Derived, Hold, PackageVersion, Profile, Status};
-use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::id::{CustomerId, ObjectKey, Provider};
 use crate::domain::identity::account::PinnedBy;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -330,7 +330,8 @@ fn status_change(from: &Derived, to: &Derived) -> Option<Operation> {
 }
 
 /// Returns grants and revocations. When a new status takes all access away, there is no revocation
-/// for each price as well. A price whose plan came or went is none of them: the plan's own change tells.
+/// for each price as well. Nor is there one of no packages for a price that stays while its plan comes or
+/// goes: the plan's own change tells.
 fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Operation> {
     let packages = |entitlement: &Entitlement| {
         grants(plans, entitlement)
@@ -341,12 +342,18 @@ fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Opera
         Status::Active | Status::Frozen { .. } => false,
         Status::Suspended | Status::Expired => true,
     };
-    let revoked = from
-        .entitlements
-        .difference(&to.entitlements)
-        .filter(|it| !shut && !has_but_for_plan(to, it));
-    let granted = to.entitlements.difference(&from.entitlements);
-    let granted = granted.filter(|it| !has_but_for_plan(from, it));
+    let gone: Vec<_> = from.entitlements.difference(&to.entitlements).collect();
+    let come: Vec<_> = to.entitlements.difference(&from.entitlements).collect();
+    let stays: BTreeSet<_> = gone.iter().map(|it| but_for_plan(it)).collect();
+    let stays: BTreeSet<_> = come
+        .iter()
+        .map(|it| but_for_plan(it))
+        .filter(|it| stays.contains(it))
+        .collect();
+    let is_told =
+        |it: &&Entitlement| !stays.contains(&but_for_plan(it)) || !packages(it).is_empty();
+    let revoked = gone.iter().copied().filter(|_| !shut).filter(is_told);
+    let granted = come.iter().copied().filter(is_told);
     let revoke = |entitlement: &Entitlement| Operation::Revoke {
         packages: packages(entitlement),
         price: entitlement.price.clone(),
@@ -360,13 +367,16 @@ fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Opera
     revoked.map(revoke).chain(granted.map(grant)).collect()
 }
 
-/// Reports whether there is an entitlement that differs from this one in nothing but its plan.
-fn has_but_for_plan(derived: &Derived, entitlement: &Entitlement) -> bool {
-    let same = |it: &Entitlement| {
-        let plan = entitlement.plan.clone();
-        Entitlement { plan, ..it.clone() } == *entitlement
-    };
-    derived.entitlements.iter().any(same)
+/// What an entitlement is but for its plan.
+fn but_for_plan(entitlement: &Entitlement) -> (Provider, &str, &ObjectKey, Option<Timestamp>) {
+    let Entitlement {
+        provider,
+        price,
+        plan: _,
+        source,
+        until,
+    } = entitlement;
+    (*provider, price, source, *until)
 }
 
 fn flag_changes(from: &BTreeSet<Flag>, to: &BTreeSet<Flag>) -> Vec<Operation> {
