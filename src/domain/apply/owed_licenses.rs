@@ -46,7 +46,7 @@ impl WorkingSet {
             owed.add(key, subscription.account.as_ref(), prices);
         }
         for payment in payments.all.values().filter(|it| it.paid().is_some()) {
-            let prices = payment.history.bought(payment.key.kind).cloned();
+            let prices = payment.history.bought().cloned();
             owed.add(&payment.key, payment.account(), prices);
         }
         owed.into_licenses()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Price;
 use crate::domain::billing::fact::{Line, PaymentFact, PaymentStep};
-use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
 
 /// The history of a payment's document.
@@ -156,15 +156,11 @@ impl PaymentHistory {
     }
 
     /// Returns the prices that it bought once: a licence of each stays, whatever order the facts came
-    /// in. `document` is the kind of its document. What an invoice or a transaction has shown only before
-    /// it was paid was taken out of the cart again. The cart of a Checkout session is closed when it
-    /// completes, which may be long before its payment is captured.
-    pub fn bought(&self, document: Kind) -> impl Iterator<Item = &Price> {
+    /// in. What was shown before it was paid alone was taken out of the cart again.
+    pub fn bought(&self) -> impl Iterator<Item = &Price> {
         let paid = self.paid;
-        let is_closed = matches!(document, Kind::PaymentIntent | Kind::Session);
         let carried = self.carried.iter();
-        let bought =
-            carried.filter(move |(_, at)| paid.is_some_and(|paid| is_closed || paid.at <= *at));
+        let bought = carried.filter(move |(_, at)| paid.is_some_and(|paid| paid.at <= *at));
         bought.map(|(price, _)| price)
     }
 
