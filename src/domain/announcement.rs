@@ -5,9 +5,8 @@
 //! announcement names packages, prices and ids; who a customer is (name, address, e-mail) it never
 //! says, so it can be handed to queues and receivers that keep what they get.
 
+mod hand_grants;
 pub mod joined;
-
-use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -169,13 +168,8 @@ pub fn announced(
         occurred_at,
         data,
     };
-    if matches!(operation, "grant" | "revoke" | "grant_expire") && details["to"].is_array() {
-        // An end that had come is told by an entry of its own.
-        let had_ended = |grant: &Value| {
-            let end = grant["expires_at"].as_str().and_then(Timestamp::parse);
-            operation != "grant_expire" && end.is_some_and(|end| end <= occurred_at)
-        };
-        let told = of_grants_by_hand(details, had_ended).into_iter();
+    if let Some(told) = hand_grants::told(operation, details, occurred_at) {
+        let told = told.into_iter();
         return told.map(|(kind, data)| announcement(kind, data)).collect();
     }
     // A plan that waits behind one of the settings changes nothing yet.
@@ -242,34 +236,6 @@ fn kind_of(operation: &str) -> Option<(&'static str, &'static [&'static str])> {
         "token_revoke" => ("token.revoked", &["id"]),
         _ => return None,
     })
-}
-
-/// What is told of grants by hand, which an entry has before and after: for each package that has none any more
-/// `customer.revoked`, and for each that has others `customer.granted`.
-fn of_grants_by_hand(
-    details: &Value,
-    had_ended: impl Fn(&Value) -> bool,
-) -> Vec<(&'static str, Map<String, Value>)> {
-    let mut packages: BTreeMap<&str, [Vec<&Value>; 2]> = BTreeMap::new();
-    for (side, place) in ["from", "to"].into_iter().zip(0..) {
-        let grants = details[side].as_array().into_iter().flatten();
-        for grant in grants.filter(|it| !had_ended(it)) {
-            if let Some(package) = grant["package"].as_str() {
-                packages.entry(package).or_default()[place].push(grant);
-            }
-        }
-    }
-    let changed = packages.into_iter().filter(|(_, [from, to])| from != to);
-    let told = changed.map(|(package, [from, to])| {
-        let kind = if to.is_empty() {
-            "customer.revoked"
-        } else {
-            "customer.granted"
-        };
-        let data = json!({"package": package, "source": "manual", "from": from, "to": to});
-        (kind, data.as_object().cloned().unwrap_or_default())
-    });
-    told.collect()
 }
 
 fn picked(details: &Value, fields: &[&str]) -> Map<String, Value> {
@@ -374,31 +340,6 @@ mod tests {
         );
         assert_eq!(kinds_of("plan_put", &json!({})), ["plan.updated"]);
         assert!(kinds_of("plan_put", &json!({"waiting": true})).is_empty());
-    }
-
-    #[test]
-    fn of_grants_by_hand_each_package_is_told_that_changed() {
-        let grant =
-            |package: &str, constraint: &str| json!({"package": package, "constraint": constraint});
-        let details = json!({
-            "source": "manual",
-            "from": [grant("a/charts", "*"), grant("a/forms", "*"), grant("a/maps", "*")],
-            "to": [grant("a/forms", "^2"), grant("a/maps", "*"), grant("a/new", "*")],
-        });
-        let at = Timestamp::from_nanos(0);
-        let all = announced(&AppSlug::default_app(), None, "grant", &details, at);
-        let told: Vec<_> = (all.iter().map(|it| (it.kind, it.data["package"].clone()))).collect();
-        assert_eq!(
-            told,
-            [
-                ("customer.revoked", json!("a/charts")),
-                ("customer.granted", json!("a/forms")),
-                ("customer.granted", json!("a/new")),
-            ]
-        );
-        assert_eq!(all[1].data["from"], json!([grant("a/forms", "*")]));
-        assert_eq!(all[1].data["to"], json!([grant("a/forms", "^2")]));
-        assert_eq!(all[0].data["to"], json!([]));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod lane;
 pub mod message;
 mod names;
 mod origin;
+mod owner;
 pub mod rabbitmq;
 mod topology;
 

@@ -23,9 +23,7 @@
 use std::time::Duration;
 
 use futures::future::join;
-use lapin::options::{
-    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
-};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind, ExchangeKind};
@@ -58,9 +56,6 @@ const NO_DELIVERY_LIMIT: i32 = 1_000_000_000;
 /// a new version of the queues. No setting, because processes that differ in it would refuse each
 /// other's queue.
 const WORK_BYTES: i64 = 4 * 1024 * 1024 * 1024;
-
-/// The argument of an exchange that carries the id of the owner.
-const OWNER_ARGUMENT: &str = "alternate-exchange";
 
 /// An exchange or a queue exists on the broker but is not what this version needs.
 #[derive(Debug, thiserror::Error)]
@@ -139,69 +134,6 @@ pub(super) async fn declare(
     Ok(work)
 }
 
-/// The installation that owns the queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
-    This,
-    Other,
-}
-
-/// Declares the exchange that carries the id of the store that owns the queues. Nothing is published to
-/// it. The id is stored as the name of an alternate exchange, which need not exist: that is the only
-/// argument of an exchange that the broker compares on redeclaration. It begins with the prefix because
-/// naming an alternate exchange needs write permission on it. Of another owner the broker closes the
-/// channel.
-pub(super) async fn declare_owner(
-    channel: &Channel,
-    names: &Names,
-    id: &str,
-) -> Result<Owner, DeclareError> {
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        // Refuses what a client publishes to it.
-        internal: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    let mut arguments = FieldTable::default();
-    let owner = names.owner(id);
-    arguments.insert(OWNER_ARGUMENT.into(), text(owner.as_str()));
-    let name = names.installation();
-    let declared = exchange_with(channel, name, ExchangeKind::Fanout, options, arguments).await;
-    match declared {
-        Ok(()) => Ok(Owner::This),
-        Err(DeclareError::Mismatch(it)) if it.argument == OWNER_ARGUMENT => Ok(Owner::Other),
-        Err(error) => Err(error),
-    }
-}
-
-/// True if that exchange exists; if not, the broker closes the channel.
-pub(super) async fn has_owner(channel: &Channel, names: &Names) -> Result<bool, DeclareError> {
-    let options = ExchangeDeclareOptions {
-        passive: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    let name = names.installation();
-    let object = format!("exchange `{name}`");
-    let looked = channel
-        .exchange_declare(name, ExchangeKind::Fanout, options, FieldTable::default())
-        .await;
-    match looked {
-        Ok(()) => Ok(true),
-        Err(error) if is_missing(&error) => Ok(false),
-        Err(error) => Err(explain(object, error)),
-    }
-}
-
-/// Removes that exchange, if it is there.
-pub(super) async fn remove_owner(channel: &Channel, names: &Names) -> Result<(), DeclareError> {
-    let name = names.installation();
-    let object = format!("exchange `{name}`");
-    channel
-        .exchange_delete(name, ExchangeDeleteOptions::default())
-        .await
-        .map_err(|error| explain(object, error))
-}
-
 fn work_arguments(names: &Names) -> FieldTable {
     let mut arguments = quorum();
     arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
@@ -252,7 +184,7 @@ fn dead_letter_safely(arguments: &mut FieldTable, exchange: &ShortString, key: &
     arguments.insert("x-overflow".into(), text("reject-publish"));
 }
 
-fn text(text: &str) -> AMQPValue {
+pub(super) fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
@@ -269,7 +201,8 @@ async fn exchange(
     exchange_with(channel, name, kind, options, FieldTable::default()).await
 }
 
-async fn exchange_with(
+/// Declares an exchange of any form.
+pub(super) async fn exchange_with(
     channel: &Channel,
     name: ShortString,
     kind: ExchangeKind,
@@ -346,7 +279,8 @@ pub(super) async fn look(
     }
 }
 
-fn is_missing(error: &lapin::Error) -> bool {
+/// True if the broker says that there is no such thing.
+pub(super) fn is_missing(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error)
         if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
 }
@@ -370,7 +304,8 @@ async fn bind(
         .map_err(|error| explain(object, error))
 }
 
-fn explain(object: String, cause: lapin::Error) -> DeclareError {
+/// Names an exchange or a queue that is not what was wanted.
+pub(super) fn explain(object: String, cause: lapin::Error) -> DeclareError {
     let differs = match cause.kind() {
         ErrorKind::ProtocolError(error)
             if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) =>

@@ -213,9 +213,18 @@ impl WorkingSet {
         shown: &CustomerId,
         now: Timestamp,
     ) -> Vec<Change> {
+        let rows: Vec<&Customer> = rows
+            .iter()
+            .filter_map(|row| self.customers.get(row))
+            .collect();
+        let is_due = |row: &&Customer| row.derived.due_at.is_some_and(|due_at| due_at <= now);
+        if !rows.iter().any(is_due) {
+            // Most events: a customer can have a thousand grants, which need not be copied for each.
+            return Vec::new();
+        }
         let mut expired = BTreeSet::new();
         let mut all: BTreeMap<&str, [Vec<HandGrant>; 2]> = BTreeMap::new();
-        for row in rows.iter().filter_map(|row| self.customers.get(row)) {
+        for row in rows {
             let due_at = row.derived.due_at;
             for grant in self.hand_grants.get(&row.id).into_iter().flatten() {
                 let package = grant.grant.package.as_str();

@@ -11,7 +11,7 @@ use lapin::Connection;
 
 use super::connection::{Broker, close, close_channel, in_time, look, open_channel};
 use super::error::BrokerError;
-use crate::queue::topology::{self, Owner};
+use crate::queue::owner::{self, Owner};
 
 /// The way in which queues became an installation's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Broker {
             return Ok(());
         };
         let channel = open_channel(connection).await?;
-        match topology::declare_owner(&channel, &self.names, own).await? {
+        match owner::declare(&channel, &self.names, own).await? {
             Owner::This => close_channel(&channel).await,
             Owner::Other => Err(BrokerError::OtherInstallation {
                 exchange: self.names.installation(),
@@ -43,7 +43,7 @@ impl Broker {
     /// Refuses queues of another installation, and leaves those of none alone.
     pub(super) async fn check_owner(&self, connection: &Connection) -> Result<(), BrokerError> {
         let channel = open_channel(connection).await?;
-        if topology::has_owner(&channel, &self.names).await? {
+        if owner::exists(&channel, &self.names).await? {
             close_channel(&channel).await?;
             return self.declare_owner(connection).await;
         }
@@ -66,7 +66,7 @@ impl Broker {
         }
         self.count_unconsumed(connection).await?;
         let channel = open_channel(connection).await?;
-        topology::remove_owner(&channel, &self.names).await?;
+        owner::remove(&channel, &self.names).await?;
         close_channel(&channel).await?;
         self.declare_owner(connection).await?;
         // Once more: a worker may have begun to consume meanwhile.
