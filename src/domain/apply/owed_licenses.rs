@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::access::plan::Price;
 use crate::domain::apply::payments::Payments;
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::id::{CustomerId, Kind, ObjectKey};
 
 /// A licence that is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,19 @@ impl WorkingSet {
         for payment in payments.all.values().filter(|it| it.paid().is_some()) {
             let prices = payment.history.bought().cloned();
             owed.add(&payment.key, payment.account(), prices);
+        }
+        // The cart of a Checkout session is closed when it completes, which may be long before its payment
+        // is captured. Judged by each document of a payment: the one under which the payment is known
+        // can change with what comes later, and what was owed must stay owed.
+        let carts = self.payments.iter();
+        let carts =
+            carts.filter(|(key, _)| matches!(key.kind, Kind::PaymentIntent | Kind::Session));
+        for (key, cart) in carts {
+            let payment = payments.all.get(&self.document_of(key));
+            if let Some(payment) = payment.filter(|it| it.paid().is_some()) {
+                let prices = cart.history.carried.iter().map(|(price, _)| price.clone());
+                owed.add(&payment.key, payment.account(), prices);
+            }
         }
         owed.into_licenses()
     }

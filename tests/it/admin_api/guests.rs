@@ -30,6 +30,12 @@ async fn packages(rig: &Rig, customer: &Value) -> Vec<Value> {
     listed.map(|it| it["package"].clone()).collect()
 }
 
+async fn licenses(rig: &Rig, customer: &Value) -> usize {
+    let path = format!("/licenses?customer_id={}", customer["id"].as_str().unwrap());
+    let listed = rig.get(&path).await.expect(200);
+    listed["data"].as_array().unwrap().len()
+}
+
 async fn by_email(rig: &Rig, name: &str) -> Value {
     let path = format!("/customers/by-email?email={name}@example.com");
     rig.get(&path).await.expect(200)
@@ -95,6 +101,9 @@ async fn a_guest_of_a_link_without_a_plan_is_flagged(engine: Engine) {
 /// A checkout with `capture_method: manual` completes unpaid, and of the session nothing more is told.
 async fn an_authorized_payment_buys_when_it_is_captured(engine: Engine) {
     let rig = sells(engine).await;
+    let plan = json!({"packages": [{"package": "acme/book", "constraint": "*"}],
+        "licenses": [{"product": "book"}]});
+    rig.put("/plans/stripe/plink_book", plan).await.expect(200);
     let held = |name: &str| {
         let mut session = session(name, "plink_book");
         session["payment_status"] = json!("unpaid");
@@ -116,6 +125,7 @@ async fn an_authorized_payment_buys_when_it_is_captured(engine: Engine) {
     assert_eq!(packages(&rig, &guest).await, [Value::Null; 0]);
     rig.happens(&taken("four")).await;
     assert_eq!(packages(&rig, &guest).await, ["acme/book"]);
+    assert_eq!(licenses(&rig, &guest).await, 1);
 
     // The other way round, and where the method of payment alone says so.
     let mut by_method = taken("five");
@@ -126,6 +136,7 @@ async fn an_authorized_payment_buys_when_it_is_captured(engine: Engine) {
     buys(&rig, held("five")).await;
     let guest = by_email(&rig, "five").await;
     assert_eq!(packages(&rig, &guest).await, ["acme/book"]);
+    assert_eq!(licenses(&rig, &guest).await, 1);
 
     // A payment for something that is unknown here makes no customer.
     let mut other = taken("six");
