@@ -7,6 +7,7 @@ use std::path::Path;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 
+use crate::rabbitmq::rig::Stranger;
 use crate::support::fixtures::{Row, outcomes, own, provider_of, recorded};
 use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::{Engine, on_both_stores};
@@ -50,18 +51,20 @@ async fn check(engine: Engine, folder: &Path, rows: &[Row]) {
 }
 
 /// The same over RabbitMQ and PostgreSQL. Servers that run one after the other share queues,
-/// which each leaves empty; only those at the same time need queues of their own.
+/// which each leaves empty and without an owner; only those at the same time need their own.
 async fn check_over_rabbitmq(folder: &Path, rows: &[Row]) {
     let lanes = rows
         .chunks(rows.len().div_ceil(LANES))
         .map(|rows| async move {
             let (prefix, mut differences) = (prefix(), Vec::new());
+            let broker = Stranger::at(shared()).await;
             for row in rows {
                 let server = TestServer::start_with(Engine::Postgres, |environment| {
                     environment.insert("AMQP_URL".into(), shared().url().into());
                     environment.insert("TOLLGATE_AMQP_PREFIX".into(), prefix.clone().into());
                 });
                 differences.extend(difference(server.await, folder, row).await);
+                broker.remove_owner(&prefix).await;
             }
             differences
         });

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use lapin::options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicGetOptions, BasicNackOptions, BasicPublishOptions, ExchangeDeleteOptions,
+    QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tollgate::domain::id::AppSlug;
@@ -68,6 +71,15 @@ impl Stranger {
             .channel
             .queue_declare(queue.into(), passive, FieldTable::default());
         seen.await.unwrap().consumer_count()
+    }
+
+    /// Makes the queues of a prefix nobody's, for a server with another store.
+    pub(crate) async fn remove_owner(&self, prefix: &str) {
+        let exchange = format!("{prefix}.installation");
+        self.channel
+            .exchange_delete(exchange.into(), ExchangeDeleteOptions::default())
+            .await
+            .unwrap();
     }
 
     /// Takes a message out of a queue, whenever one comes.
