@@ -30,7 +30,6 @@ mod error_causes;
 mod fallback;
 mod field_errors;
 mod form_once;
-mod frame;
 mod head;
 mod head_timer;
 mod health;
@@ -48,6 +47,7 @@ mod problem_body;
 mod question;
 mod reason;
 mod request_id;
+mod request_layer;
 mod routes;
 mod scraper;
 mod scrapers;
@@ -112,7 +112,7 @@ pub fn ops_router(state: AppState) -> Router {
 /// `/healthz`.
 pub fn waiting_router() -> Router {
     // Nobody reads figures of a process that has not started.
-    frame::around(health::waiting_router(), Metrics::default().requests)
+    request_layer::wrap(health::waiting_router(), Metrics::default().requests)
 }
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
@@ -151,5 +151,5 @@ fn framed(
         Some(cors) => served.layer(cors),
         None => served,
     };
-    frame::around(served, metrics)
+    request_layer::wrap(served, metrics)
 }

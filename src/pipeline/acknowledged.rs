@@ -30,13 +30,13 @@ use crate::store::{
 const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(5));
 
 /// The time between two looks at what was reported, since the provider may send it again.
-pub(super) const REPORTED_REST: Duration = Duration::from_secs(30);
+pub(super) const REPORTED_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long a look may take.
 const LEASE: Duration = Duration::from_mins(1);
 
 /// A look that is put off for longer than this was put off by a clock that was ahead.
-const LONGEST_REST: Duration = Duration::from_mins(10);
+const LONGEST_RETRY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// The most rows of one look.
 const MOST_LOOKED_AT: i64 = 20;
@@ -73,7 +73,7 @@ pub async fn settle(
     queue: Option<&dyn Publisher>,
     now: Timestamp,
 ) -> Result<Look, StoreError> {
-    let longest = now.plus(LONGEST_REST);
+    let longest = now.plus(LONGEST_RETRY_INTERVAL);
     if !store
         .read()
         .await?
@@ -122,7 +122,7 @@ pub async fn settle(
             group.0 += events.len();
         }
         let rest = if batch.reported {
-            REPORTED_REST
+            REPORTED_RETRY_INTERVAL
         } else {
             (age / 4).clamp(REST.0, REST.1)
         };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::acknowledged::{MOST_LISTED, REPORTED_REST};
+use super::acknowledged::{MOST_LISTED, REPORTED_RETRY_INTERVAL};
 use super::events::resolved;
 use super::order::Order;
 use crate::domain::apply::lookup_keys::external_ids;
@@ -112,7 +112,7 @@ async fn dismiss_lost(
     }
     let without = lost.into_iter().map(|mut batch| {
         batch.events.0.retain(|event| event.id != id);
-        (batch, now.plus(REPORTED_REST))
+        (batch, now.plus(REPORTED_RETRY_INTERVAL))
     });
     let without: Vec<_> = without.collect();
     tx.acknowledged_keep(&without).await?;

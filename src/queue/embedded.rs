@@ -243,7 +243,7 @@ fn message_of(stored: StoredMessage) -> Result<Delivery, StoreError> {
         serde_json::from_str(&stored.headers).map_err(|source| StoreError::Document { source })?;
     Ok(Delivery {
         tag: tag(stored.seq),
-        came_back: 0,
+        delivery_count: 0,
         message: Message {
             headers,
             body: stored.body.into(),

@@ -130,7 +130,7 @@ pub struct Delivery {
     pub tag: u64,
     /// The number of times that it was delivered before and came back unsettled, as far as the
     /// queue knows: the built-in queue does not count.
-    pub came_back: u32,
+    pub delivery_count: u32,
     /// The message itself.
     pub message: Message,
 }
@@ -156,7 +156,7 @@ pub enum Settlement {
 
 /// The state of a consumer's connection, for health checks.
 #[async_trait]
-pub trait Reception: Send + Sync + 'static {
+pub trait ConsumerHealth: Send + Sync + 'static {
     /// Checks that messages would arrive now. Asks the other side if it was not heard of lately.
     ///
     /// # Errors

@@ -12,14 +12,14 @@
 mod codec;
 mod connection;
 mod consumer;
+mod consumer_health;
 mod depths;
 mod drain;
 mod error;
-mod flight;
 mod installation;
 mod outgoing;
+mod pending_publish;
 mod publisher;
-mod reception;
 mod refusal;
 mod session;
 mod settings;
@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use connection::{Broker, Link, try_link};
 pub use consumer::RabbitConsumer;
 use drain::Drain;
-pub use drain::Quiet;
+pub use drain::IdlePeriods;
 pub use error::BrokerError;
 pub use installation::Claimed;
 use outgoing::Outgoing;
@@ -123,7 +123,7 @@ impl RabbitQueue {
 
     /// Moves what the queues of the version before hold into those of this version, and deletes them
     /// when they are empty and unused. Runs until shutdown.
-    pub async fn empty_older_queues(self, patience: Quiet, shutdown: CancellationToken) {
+    pub async fn empty_older_queues(self, patience: IdlePeriods, shutdown: CancellationToken) {
         Drain::new(self.broker, self.publishing, patience, shutdown)
             .run()
             .await;

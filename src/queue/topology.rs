@@ -102,7 +102,7 @@ pub(super) async fn declare(
     channel: &Channel,
     names: &Names,
     work: WorkQueue,
-) -> Result<Sight, DeclareError> {
+) -> Result<QueueCounts, DeclareError> {
     // Ours alone: a user's queue bound here would satisfy `mandatory`, and could refuse what we
     // publish. Direct, because there is only one route.
     exchange(channel, names.events(), ExchangeKind::Direct).await?;
@@ -118,7 +118,7 @@ pub(super) async fn declare(
         WorkQueue::Expected => {
             // Both are sent at once, in this order. With the answer in between, the queue could be
             // deleted after the look and made by the declaration, and nobody would know.
-            let (found, declared) = join(look(channel, names.work()), declared).await;
+            let (found, declared) = join(inspect(channel, names.work()), declared).await;
             found?.ok_or(DeclareError::WorkMissing)?;
             declared?
         }
@@ -220,7 +220,7 @@ async fn queue(
     channel: &Channel,
     name: ShortString,
     arguments: FieldTable,
-) -> Result<Sight, DeclareError> {
+) -> Result<QueueCounts, DeclareError> {
     let object = format!("queue `{name}`");
     let options = QueueDeclareOptions {
         // Quorum queues must be durable, and RabbitMQ 4.3 refuses every other queue that is not
@@ -232,19 +232,19 @@ async fn queue(
     channel
         .queue_declare(name, options, arguments)
         .await
-        .map(|it| Sight::of(&it))
+        .map(|it| QueueCounts::of(&it))
         .map_err(|error| explain(object, error))
 }
 
 /// The counts in the broker's answer to a queue declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sight {
+pub(super) struct QueueCounts {
     /// Messages that wait for a consumer.
     pub(super) ready: u64,
     pub(super) consumers: u32,
 }
 
-impl Sight {
+impl QueueCounts {
     fn of(queue: &lapin::Queue) -> Self {
         Self {
             ready: queue.message_count().into(),
@@ -259,10 +259,10 @@ impl Sight {
 }
 
 /// Looks at a queue; `None` if it does not exist, and then the broker closes the channel.
-pub(super) async fn look(
+pub(super) async fn inspect(
     channel: &Channel,
     name: ShortString,
-) -> Result<Option<Sight>, DeclareError> {
+) -> Result<Option<QueueCounts>, DeclareError> {
     let options = QueueDeclareOptions {
         // Only looks: no argument has to be repeated, and none can differ.
         passive: true,
@@ -273,7 +273,7 @@ pub(super) async fn look(
         .queue_declare(name, options, FieldTable::default())
         .await
     {
-        Ok(found) => Ok(Some(Sight::of(&found))),
+        Ok(found) => Ok(Some(QueueCounts::of(&found))),
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(explain(object, error)),
     }

@@ -14,7 +14,7 @@ use crate::pipeline::health::Health;
 use crate::pipeline::measured::Measured;
 use crate::pipeline::spool::Spooling;
 use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::rabbitmq::{Quiet, RabbitQueue, RabbitSettings};
+use crate::queue::rabbitmq::{IdlePeriods, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
 use crate::random;
 use crate::store::Store;
@@ -96,7 +96,7 @@ pub(super) async fn start_queue(
         tasks.spawn(
             queue
                 .clone()
-                .empty_older_queues(Quiet::default(), shutdown.clone()),
+                .empty_older_queues(IdlePeriods::default(), shutdown.clone()),
         );
     }
     let watch = queue.watch();
@@ -105,8 +105,8 @@ pub(super) async fn start_queue(
     health = health.publishing(Arc::clone(&queue), true);
     figures = figures.of_broker(Arc::clone(&queue), watch);
     if let Some(worker) = worker {
-        let receptions = vec![work.reception(), failed.reception()];
-        health = health.working(worker.progress(), receptions);
+        let consumers = vec![work.health(), failed.health()];
+        health = health.working(worker.progress(), consumers);
         let holder = random::uuid(clock.now()).unwrap_or_default().to_string();
         let worker = worker
             .replaying_to(Arc::clone(&queue))

@@ -8,8 +8,8 @@ use futures::FutureExt;
 use tracing::{debug, error, warn};
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::part::EVENTS;
-use super::pause::Pause;
 #[cfg(feature = "otel")]
 use super::span::EventSpan;
 use super::stop::Stop;
@@ -92,7 +92,7 @@ impl Worker {
         &self,
         messages: &[Incoming<'_>],
     ) -> Result<Result<Vec<Disposition>, EventError>, Stop> {
-        let mut outage = Outage::default();
+        let mut wait = StoreWait::default();
         loop {
             match self.attempt(messages).await {
                 Ok(dispositions) => {
@@ -105,7 +105,7 @@ impl Worker {
                 Err(TryError::Failed(error)) => return Ok(Err(error)),
                 Err(TryError::StoreAway(error)) => {
                     let held = messages.len();
-                    self.wait_out_outage(&mut outage, &error, held).await?;
+                    self.wait_out_outage(&mut wait, &error, held).await?;
                 }
             }
         }
@@ -169,11 +169,11 @@ impl Worker {
             error.code = error.code, error = error.detail, attempt = headers.attempt + 1,
             next_try_s = delay.as_secs(), "event failed; it will be tried again"
         );
-        let mut outage = Outage::default();
+        let mut wait = StoreWait::default();
         loop {
             match note::note_pending(&self.store, message, &error, self.clock.now()).await {
                 Err(away) if away.is_passing() => {
-                    self.wait_out_outage(&mut outage, &away, 1).await?;
+                    self.wait_out_outage(&mut wait, &away, 1).await?;
                 }
                 // The event is safe in the queue whether or not the note could be written.
                 Ok(()) | Err(_) => return Ok(Settlement::Retry { delay, error }),
@@ -189,7 +189,7 @@ impl Worker {
     pub(super) async fn record_dead_letter(&self, delivery: &Delivery) -> Result<(), Stop> {
         let mut message = delivery.message.clone();
         let by_broker = message.headers().error.is_none();
-        if message.headers().error.is_none() && delivery.came_back < TRIES_ALONE {
+        if message.headers().error.is_none() && delivery.delivery_count < TRIES_ALONE {
             let error = match self.try_alone(&message).await? {
                 Ok(disposition) => match self.settlement(disposition, &message) {
                     Settlement::Ack => return Ok(()),
@@ -206,7 +206,7 @@ impl Worker {
             error!(app = %headers.app, provider = %headers.provider,
                 event.id = %headers.event_id, event.r#type = %headers.event_type,
                 outcome = EventOutcome::Failed.as_str(),
-                request.id = headers.origin.request_id(), came_back = delivery.came_back,
+                request.id = headers.origin.request_id(), delivery_count = delivery.delivery_count,
                 "event recorded as failed: the queue gave its message up");
         }
         self.record(&message).await
@@ -216,7 +216,7 @@ impl Worker {
     /// and dropped, or it would block all behind it.
     async fn record(&self, message: &Message) -> Result<(), Stop> {
         let headers = message.headers();
-        let mut outage = Outage::default();
+        let mut wait = StoreWait::default();
         loop {
             match record::record(&self.store, message, self.clock.now()).await {
                 Ok(()) => {
@@ -226,7 +226,7 @@ impl Worker {
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => {
-                    self.wait_out_outage(&mut outage, &error, 1).await?;
+                    self.wait_out_outage(&mut wait, &error, 1).await?;
                 }
                 Err(error) => {
                     error!(app = %headers.app, provider = %headers.provider,
@@ -242,17 +242,17 @@ impl Worker {
     /// Waits before the next try, until the outage exceeds the limit.
     async fn wait_out_outage(
         &self,
-        outage: &mut Outage,
+        wait: &mut StoreWait,
         error: &(dyn Error + Sync),
         held: usize,
     ) -> Result<(), Stop> {
-        let held = if outage.is_noted { 0 } else { held };
-        outage.is_noted = true;
+        let held = if wait.is_noted { 0 } else { held };
+        wait.is_noted = true;
         self.outages.store_failed(EVENTS, error, held);
-        if outage.began.elapsed() > self.outage_limit {
+        if wait.began.elapsed() > self.outage_limit {
             return Err(Stop::StoreAway);
         }
-        if self.shut_down_within(outage.pause.next()).await {
+        if self.shut_down_within(wait.backoff.next()).await {
             return Err(Stop::Shutdown);
         }
         Ok(())
@@ -301,19 +301,19 @@ impl Worker {
 }
 
 /// A period in which the store does not answer.
-struct Outage {
+struct StoreWait {
     began: Instant,
     /// True once the messages that wait have been counted.
     is_noted: bool,
-    pause: Pause,
+    backoff: Backoff,
 }
 
-impl Default for Outage {
+impl Default for StoreWait {
     fn default() -> Self {
         Self {
             began: Instant::now(),
             is_noted: false,
-            pause: Pause::new(),
+            backoff: Backoff::new(),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::loops::Loops;
 use super::part::CHANGES;
-use super::pause::Pause;
 use crate::pipeline::announce::{self, AnnounceError};
 use crate::queue::Announcer;
 
@@ -27,24 +27,24 @@ impl Worker {
 
     /// Publishes changes, until shutdown.
     async fn run_changes(self, announcer: Arc<dyn Announcer>, holder: String) {
-        let mut pause = Pause::new();
+        let mut backoff = Backoff::new();
         loop {
             let told = announce::announce(&self.store, &*announcer, &holder, self.clock.now());
             let delay = match told.await {
                 Ok(told) => {
                     self.outages.store_answered(CHANGES);
                     self.outages.queue_answered(CHANGES);
-                    pause = Pause::new();
+                    backoff = Backoff::new();
                     if told.more { Duration::ZERO } else { INTERVAL }
                 }
                 Err(AnnounceError::Store(error)) => {
                     let failed = "publishing changes failed; trying again";
                     self.store_failed(CHANGES, &error, failed);
-                    pause.next()
+                    backoff.next()
                 }
                 Err(AnnounceError::Queue(error)) => {
                     self.outages.queue_failed(CHANGES, &error);
-                    pause.next()
+                    backoff.next()
                 }
             };
             if self.shut_down_within(delay).await {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::part::EVENTS;
-use super::pause::Pause;
 use super::shards::{Batch, Shards};
 use super::stop::Stop;
 use crate::pipeline::incoming::named_by;
@@ -56,7 +56,7 @@ impl Worker {
     async fn run_shards(self, mut consumer: impl Consumer) {
         let mut shards = Shards::new(self.batches);
         let mut running = JoinSet::new();
-        let (mut pause, mut ask_at) = (Pause::new(), tokio::time::Instant::now());
+        let (mut backoff, mut ask_at) = (Backoff::new(), tokio::time::Instant::now());
         loop {
             self.begin_batches(&mut shards, &mut running);
             let room = shards.room();
@@ -80,14 +80,14 @@ impl Worker {
                 }, if room > 0 => match next {
                     Ok(deliveries) => {
                         self.outages.queue_answered(EVENTS);
-                        pause = Pause::new();
+                        backoff = Backoff::new();
                         shards.put(deliveries);
                     }
                     Err(error) => {
                         self.outages.queue_failed(EVENTS, &error);
                         // What was not settled on that way comes again.
                         drop(shards.take_waiting());
-                        ask_at = tokio::time::Instant::now() + pause.next();
+                        ask_at = tokio::time::Instant::now() + backoff.next();
                     }
                 },
             }

@@ -6,8 +6,8 @@ use tokio::task::JoinSet;
 use tracing::error;
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::part::HOOKS;
-use super::pause::Pause;
 use crate::pipeline::hooks::{Delivered, Deliveries};
 use crate::store::StoreError;
 
@@ -24,7 +24,7 @@ const FINISH: Duration = Duration::from_secs(5);
 impl Worker {
     /// Delivers what is due, until shutdown.
     pub(super) async fn run_hooks(self, deliveries: Deliveries) {
-        let mut pause = Pause::new();
+        let mut backoff = Backoff::new();
         let mut rounds: JoinSet<Result<Delivered, StoreError>> = JoinSet::new();
         loop {
             let mut delay = match self.begin_rounds(&deliveries, &mut rounds).await {
@@ -32,7 +32,7 @@ impl Worker {
                     self.outages.store_answered(HOOKS);
                     INTERVAL
                 }
-                Err(error) => self.hooks_failed(&error, &mut pause),
+                Err(error) => self.hooks_failed(&error, &mut backoff),
             };
             tokio::select! {
                 () = self.shutdown.cancelled() => {
@@ -43,9 +43,9 @@ impl Worker {
                 }
                 () = tokio::time::sleep(delay) => {}
                 Some(ended) = rounds.join_next() => match ended {
-                    Ok(Ok(_)) => pause = Pause::new(),
+                    Ok(Ok(_)) => backoff = Backoff::new(),
                     Ok(Err(error)) => {
-                        delay = self.hooks_failed(&error, &mut pause);
+                        delay = self.hooks_failed(&error, &mut backoff);
                         if self.shut_down_within(delay).await {
                             return;
                         }
@@ -73,8 +73,8 @@ impl Worker {
         Ok(())
     }
 
-    fn hooks_failed(&self, error: &StoreError, pause: &mut Pause) -> Duration {
+    fn hooks_failed(&self, error: &StoreError, backoff: &mut Backoff) -> Duration {
         self.store_failed(HOOKS, error, "delivering to hooks failed; trying again");
-        pause.next()
+        backoff.next()
     }
 }

@@ -14,8 +14,9 @@
 //! is taken until the store answers: a broker counts how often a message comes back, and closes the
 //! channel of a consumer that leaves one unsettled for half an hour.
 
-mod accounts;
+mod acknowledged;
 mod attempts;
+mod backoff;
 mod changes;
 mod events;
 mod failure;
@@ -23,7 +24,6 @@ mod hooks;
 mod loops;
 mod outages;
 mod part;
-mod pause;
 mod pauses;
 mod reconciles;
 mod refetches;
@@ -50,11 +50,11 @@ use crate::pipeline::hooks::Deliveries;
 use crate::pipeline::{erasure, policy, relay, timers};
 use crate::queue::{Announcer, Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
+use backoff::Backoff;
 use failure::failures_in;
 use loops::Loops;
 use outages::Outages;
 use part::{RELAY, TIMERS, part_of};
-use pause::Pause;
 use stop::Stop;
 
 /// Most messages of one transaction. That spreads the cost of the statements thinly enough, and the
@@ -191,7 +191,7 @@ impl Worker {
             loops.start_apart(self.clone().run_reconciles(apis.clone()));
             loops.start_apart(self.clone().run_refetches(apis));
         }
-        loops.start_apart(self.clone().run_accounts());
+        loops.start_apart(self.clone().run_acknowledged());
         loops.start_apart(self.clone().run_upkeep());
         while let Some(ended) = loops.ended().await {
             if let Err(error) = ended {
@@ -254,17 +254,17 @@ impl Worker {
     }
 
     async fn run_timers(self) {
-        let mut pause = Pause::new();
+        let mut backoff = Backoff::new();
         loop {
             let delay = match self.act_on_time().await {
                 Ok(more) => {
                     self.outages.store_answered(TIMERS);
-                    pause = Pause::new();
+                    backoff = Backoff::new();
                     if more { Duration::ZERO } else { TIMER_INTERVAL }
                 }
                 Err(error) => {
                     self.store_failed(TIMERS, &error, "acting on due times failed; trying again");
-                    pause.next()
+                    backoff.next()
                 }
             };
             if self.shut_down_within(delay).await {
@@ -289,7 +289,7 @@ impl Worker {
 
     /// Returns the next batch, or `None` at shutdown. A queue that does not answer is asked again.
     async fn next_batch(&self, consumer: &mut impl Consumer, lane: Lane) -> Option<Vec<Delivery>> {
-        let mut pause = Pause::new();
+        let mut backoff = Backoff::new();
         loop {
             let next = tokio::select! {
                 () = self.shutdown.cancelled() => {
@@ -306,7 +306,7 @@ impl Worker {
                 }
                 Err(error) => {
                     self.outages.queue_failed(part_of(lane), &error);
-                    if self.shut_down_within(pause.next()).await {
+                    if self.shut_down_within(backoff.next()).await {
                         return None;
                     }
                 }
@@ -359,9 +359,9 @@ impl Worker {
                 );
                 consumer.give_back(deliveries).await;
                 self.progress.let_go(lane, 0);
-                let mut pause = Pause::new();
+                let mut backoff = Backoff::new();
                 while self.store.begin().await.is_err() {
-                    if self.shut_down_within(pause.next()).await {
+                    if self.shut_down_within(backoff.next()).await {
                         return false;
                     }
                 }

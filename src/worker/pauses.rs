@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing::info;
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::part::PAUSES;
-use super::pause::Pause;
 use crate::pipeline::pauses;
 use crate::queue::Publisher;
 
@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 impl Worker {
     /// Publishes what waited for apps that go on, until shutdown.
     pub(super) async fn run_pauses(self, publisher: Arc<dyn Publisher>) {
-        let mut pause = Pause::new();
+        let mut backoff = Backoff::new();
         // One line for all that waited, however many rounds it takes.
         let mut in_all = 0;
         loop {
@@ -25,7 +25,7 @@ impl Worker {
             let delay = match carried {
                 Ok(carried) => {
                     self.outages.store_answered(PAUSES);
-                    pause = Pause::new();
+                    backoff = Backoff::new();
                     in_all += carried.count;
                     if !carried.more && in_all > 0 {
                         info!(messages = in_all, "messages of resumed apps published");
@@ -40,7 +40,7 @@ impl Worker {
                 Err(error) => {
                     let failed = "publishing what waited for paused apps failed; trying again";
                     self.store_failed(PAUSES, &error, failed);
-                    pause.next()
+                    backoff.next()
                 }
             };
             if self.shut_down_within(delay).await {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::part::RECONCILES;
-use super::pause::Pause;
 use crate::causes::chain;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::reconcile::{self, ReconcileError};
@@ -17,14 +17,14 @@ const SCHEDULE: Duration = Duration::from_mins(1);
 impl Worker {
     /// Carries on with open comparisons, until shutdown.
     pub(super) async fn run_reconciles(self, apis: Apis) {
-        let mut pause = Pause::new();
+        let mut backoff = Backoff::new();
         let mut looked: Option<Instant> = None;
         loop {
             let is_time = looked.is_none_or(|at| at.elapsed() >= SCHEDULE);
             let delay = match self.reconcile(&apis, is_time).await {
                 Ok(rest) => {
                     self.outages.store_answered(RECONCILES);
-                    pause = Pause::new();
+                    backoff = Backoff::new();
                     if is_time {
                         looked = Some(Instant::now());
                     }
@@ -33,14 +33,14 @@ impl Worker {
                 Err(ReconcileError::Store(error)) => {
                     let failed = "a reconciliation could not continue; trying again";
                     self.store_failed(RECONCILES, &error, failed);
-                    pause.next()
+                    backoff.next()
                 }
                 Err(error) => {
                     warn!(
                         error = chain(&error),
                         "a reconciliation could not continue; trying again"
                     );
-                    pause.next()
+                    backoff.next()
                 }
             };
             if self.shut_down_within(delay).await {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::part::REFETCHES;
-use super::pause::Pause;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::refetch::{self, Step};
 
@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 impl Worker {
     /// Asks what is to be asked, until shutdown.
     pub(super) async fn run_refetches(self, apis: Apis) {
-        let mut pause = Pause::new();
+        let mut backoff = Backoff::new();
         loop {
             let step = tokio::select! {
                 // Nothing is lost: the question is asked again when its lease has run out.
@@ -24,7 +24,7 @@ impl Worker {
             let delay = match step {
                 Ok(step) => {
                     self.outages.store_answered(REFETCHES);
-                    pause = Pause::new();
+                    backoff = Backoff::new();
                     match step {
                         Step::Nothing => INTERVAL,
                         Step::Asked(asked) => {
@@ -38,7 +38,7 @@ impl Worker {
                 Err(error) => {
                     let failed = "asking a provider failed; trying again";
                     self.store_failed(REFETCHES, &error, failed);
-                    pause.next()
+                    backoff.next()
                 }
             };
             if self.shut_down_within(delay).await {

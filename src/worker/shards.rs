@@ -220,7 +220,7 @@ mod tests {
         };
         Delivery {
             tag,
-            came_back: 0,
+            delivery_count: 0,
             message: Message {
                 headers: Headers::V1(headers),
                 body: body.to_string().into(),

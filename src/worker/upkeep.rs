@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing::info;
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::part::UPKEEP;
-use super::pause::Pause;
 use crate::domain::span::Span;
 use crate::pipeline::{flags, history, retention, silence};
 use crate::store::StoreError;
@@ -42,18 +42,18 @@ impl Worker {
 
     /// Removes what has been kept long enough, until shutdown.
     pub(super) async fn run_upkeep(self) {
-        let mut pause = Pause::new();
+        let mut backoff = Backoff::new();
         loop {
             let delay = match self.remove_expired().await {
                 Ok(()) => {
                     self.outages.store_answered(UPKEEP);
-                    pause = Pause::new();
+                    backoff = Backoff::new();
                     INTERVAL
                 }
                 Err(error) => {
                     let failed = "removing what has been kept long enough failed; trying again";
                     self.store_failed(UPKEEP, &error, failed);
-                    pause.next()
+                    backoff.next()
                 }
             };
             if self.shut_down_within(delay).await {

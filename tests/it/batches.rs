@@ -43,7 +43,7 @@ impl Backlog {
     fn of(messages: Vec<Message>) -> Self {
         let delivery = |(tag, message)| Delivery {
             tag,
-            came_back: 0,
+            delivery_count: 0,
             message,
         };
         let backlog = Self::default();

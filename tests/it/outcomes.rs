@@ -7,7 +7,7 @@ use std::path::Path;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 
-use crate::rabbitmq::rig::Stranger;
+use crate::rabbitmq::rig::RawClient;
 use crate::support::fixtures::{Row, outcomes, own, provider_of, recorded};
 use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::{Engine, on_both_stores};
@@ -57,7 +57,7 @@ async fn check_over_rabbitmq(folder: &Path, rows: &[Row]) {
         .chunks(rows.len().div_ceil(LANES))
         .map(|rows| async move {
             let (prefix, mut differences) = (prefix(), Vec::new());
-            let broker = Stranger::at(shared()).await;
+            let broker = RawClient::at(shared()).await;
             for row in rows {
                 let server = TestServer::start_with(Engine::Postgres, |environment| {
                     environment.insert("AMQP_URL".into(), shared().url().into());

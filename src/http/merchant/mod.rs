@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RefusalBody;
 use super::fallback::{no_such_method, no_such_path};
-use super::{AppState, frame, idempotency, input, named_app, openapi};
+use super::{AppState, idempotency, input, named_app, openapi, request_layer};
 use crate::domain::validate::FieldError;
 use view::{NOT_FOUND, PLACE};
 
@@ -38,7 +38,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
     let routes = routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(CatchPanicLayer::custom(frame::panicked))
+        .layer(CatchPanicLayer::custom(request_layer::panicked))
         .layer(dress())
         .route_layer(middleware::from_fn(named_app::located))
         .route_layer(once)

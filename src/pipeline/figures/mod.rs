@@ -132,7 +132,7 @@ impl Figures {
         }
         let up = |side, is_up: bool| names::BROKER_UP.counts(is_up.into()).of("side", side);
         let (publishing, consuming) =
-            tokio::join!(health.check_publisher(), health.check_receptions());
+            tokio::join!(health.check_publisher(), health.check_consumers());
         let mut links = vec![up("publishing", publishing.is_ok())];
         if self.progress.is_some() {
             links.push(up("consuming", consuming.is_ok()));

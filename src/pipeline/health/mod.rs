@@ -30,7 +30,7 @@ use super::spool;
 use super::waiting::waiting_since;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
-use crate::queue::{Publisher, Reception};
+use crate::queue::{ConsumerHealth, Publisher};
 use crate::store::{Store, StoreError};
 
 /// The longest wait for one answer. Usual probes wait a second, and connections, scheduling and two
@@ -67,7 +67,7 @@ pub struct Health {
 /// The worker of a process.
 struct Working {
     progress: Progress,
-    receptions: Vec<Arc<dyn Reception>>,
+    consumers: Vec<Arc<dyn ConsumerHealth>>,
 }
 
 impl Health {
@@ -93,10 +93,10 @@ impl Health {
 
     /// Watches the loops of a worker too, and what they receive from.
     #[must_use]
-    pub fn working(mut self, progress: Progress, receptions: Vec<Arc<dyn Reception>>) -> Self {
+    pub fn working(mut self, progress: Progress, consumers: Vec<Arc<dyn ConsumerHealth>>) -> Self {
         self.worker = Some(Working {
             progress,
-            receptions,
+            consumers,
         });
         self
     }
@@ -156,16 +156,16 @@ impl Health {
             return Ok(());
         };
         worker.progress.check()?;
-        self.check_receptions().await
+        self.check_consumers().await
     }
 
     /// Checks that messages would reach the worker.
     ///
     /// # Errors
     /// When it is cut off from its queue.
-    pub async fn check_receptions(&self) -> Result<(), Fault> {
-        let receptions = self.worker.iter().flat_map(|it| &it.receptions);
-        let asked = receptions.map(|it| it.ready());
+    pub async fn check_consumers(&self) -> Result<(), Fault> {
+        let consumers = self.worker.iter().flat_map(|it| &it.consumers);
+        let asked = consumers.map(|it| it.ready());
         match timeout(ANSWER_TIME, try_join_all(asked)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Fault::broker_away()),

@@ -155,7 +155,7 @@ pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> 
 
 /// Returns how many times this message has come back to a quorum queue, as far as that counts
 /// towards the delivery limit.
-pub(super) fn came_back(properties: &BasicProperties) -> u32 {
+pub(super) fn delivery_count(properties: &BasicProperties) -> u32 {
     let headers = properties.headers().as_ref();
     let count = headers.and_then(|headers| number(headers, DELIVERIES));
     count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))

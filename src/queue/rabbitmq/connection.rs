@@ -16,7 +16,7 @@ use super::watch::QueueWatch;
 use super::{RabbitSettings, transport};
 use crate::host_and_port::host_and_port;
 use crate::queue::names::Names;
-use crate::queue::topology::{self, DeclareError, Sight, WorkQueue};
+use crate::queue::topology::{self, DeclareError, QueueCounts, WorkQueue};
 
 /// The time limit for connecting and for anything else that the broker must answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -85,20 +85,20 @@ impl Broker {
             let channel = open_channel(connection).await?;
             match topology::declare(&channel, &self.names, WorkQueue::Expected).await {
                 Ok(work) => {
-                    self.watch.see_work(work.ready);
+                    self.watch.note_work_depth(work.ready);
                     return Ok(channel);
                 }
-                Err(DeclareError::WorkMissing) => self.watch.miss_work(),
+                Err(DeclareError::WorkMissing) => self.watch.note_work_missing(),
                 Err(error) => return Err(error.into()),
             }
         }
         let channel = open_channel(connection).await?;
         let work = topology::declare(&channel, &self.names, WorkQueue::Made).await?;
         // The try that found it gone may have failed to declare all of it.
-        if self.watch.has_missed_work() {
+        if self.watch.take_work_missing() {
             self.watch.report_loss(&self.names.work());
         }
-        self.watch.see_work(work.ready);
+        self.watch.note_work_depth(work.ready);
         Ok(channel)
     }
 
@@ -129,7 +129,7 @@ impl Broker {
             return Ok(false);
         }
         let channel = open_channel(connection).await?;
-        let found = topology::look(&channel, self.names.failed()).await?;
+        let found = topology::inspect(&channel, self.names.failed()).await?;
         Ok(found.is_some())
     }
 
@@ -233,16 +233,16 @@ pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, Bro
 }
 
 /// Looks at a queue, on a channel of its own: the broker closes it when the queue is missing.
-pub(super) async fn look(
+pub(super) async fn inspect(
     connection: &Connection,
     queue: ShortString,
-) -> Result<Option<Sight>, BrokerError> {
+) -> Result<Option<QueueCounts>, BrokerError> {
     let channel = open_channel(connection).await?;
-    let sight = topology::look(&channel, queue).await?;
-    if sight.is_some() {
+    let counts = topology::inspect(&channel, queue).await?;
+    if counts.is_some() {
         close_channel(&channel).await?;
     }
-    Ok(sight)
+    Ok(counts)
 }
 
 pub(super) async fn close_channel(channel: &Channel) -> Result<(), BrokerError> {

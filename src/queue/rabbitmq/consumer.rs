@@ -11,22 +11,22 @@ use tracing::{error, warn};
 
 use super::codec::{self, NotOurs};
 use super::connection::{Broker, in_time};
+use super::consumer_health::RabbitConsumerHealth;
 use super::error::BrokerError;
 use super::outgoing::Outgoing;
 use super::publisher::PublishHandle;
-use super::reception::RabbitReception;
 use super::session::{Opening, Session};
-use super::tags::{Frame, Tags};
+use super::tags::{Ack, Tags};
 use crate::causes::chain;
 use crate::queue::{
-    Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Reception, Settlement,
+    Consumer, ConsumerHealth, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement,
 };
 
 /// The time between tries to publish a parked retry or dead letter.
-const PARKED_REST: Duration = Duration::from_secs(1);
+const PARKED_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The delay before a message of a later version is offered again.
-const UNKNOWN_VERSION_REST: Duration = Duration::from_mins(10);
+const UNKNOWN_VERSION_RETRY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// A consumer of one lane.
 pub struct RabbitConsumer {
@@ -37,7 +37,7 @@ pub struct RabbitConsumer {
     /// Kept here, because the wait for a batch may be given up and begun anew meanwhile: on a busy
     /// machine a session that is opened from the beginning each time might never be open.
     opening: Option<Opening>,
-    reception: Arc<RabbitReception>,
+    health: Arc<RabbitConsumerHealth>,
     /// The number of the session. It is part of every tag, because the broker's own tags begin anew
     /// on every channel, and settling by an old one would settle another message.
     epoch: u16,
@@ -64,7 +64,7 @@ impl RabbitConsumer {
             lane,
             session: None,
             opening: None,
-            reception: Arc::default(),
+            health: Arc::default(),
             epoch: 0,
             tags: Tags::default(),
             ready: Vec::new(),
@@ -73,8 +73,8 @@ impl RabbitConsumer {
     }
 
     /// Returns what is known of its connection, also while it waits.
-    pub fn reception(&self) -> Arc<dyn Reception> {
-        Arc::clone(&self.reception) as _
+    pub fn health(&self) -> Arc<dyn ConsumerHealth> {
+        Arc::clone(&self.health) as _
     }
 
     /// Ends the session. The broker puts back what is unsettled when it sees the connection end.
@@ -82,7 +82,7 @@ impl RabbitConsumer {
         self.opening = None;
         let cancelled = self.session.take_if(|it| it.is_cancelled());
         self.session = None;
-        self.reception.lose();
+        self.health.lose();
         self.epoch = self.epoch.wrapping_add(1);
         self.tags = Tags::default();
         self.ready.clear();
@@ -109,7 +109,7 @@ impl RabbitConsumer {
             self.opening = None;
             let session = opened.unwrap_or(Err(BrokerError::Lost))?;
             let queue = self.broker.names.lane(self.lane);
-            self.reception.begin(session.channel().clone(), queue);
+            self.health.begin(session.channel().clone(), queue);
             self.session = Some(session);
         }
         loop {
@@ -126,7 +126,7 @@ impl RabbitConsumer {
             tokio::select! {
                 delivery = session.next(may_come) => return delivery.map(Some),
                 () = rested => {}
-                () = tokio::time::sleep(PARKED_REST), if parked => return Ok(None),
+                () = tokio::time::sleep(PARKED_RETRY_INTERVAL), if parked => return Ok(None),
             }
             self.ack_rest().await?;
         }
@@ -175,7 +175,7 @@ impl RabbitConsumer {
                     &self.broker.names,
                     &properties,
                     delivery.data.into(),
-                    UNKNOWN_VERSION_REST,
+                    UNKNOWN_VERSION_RETRY_INTERVAL,
                 );
                 self.parked.push(Parked {
                     tag: Some(tag),
@@ -205,7 +205,7 @@ impl RabbitConsumer {
         }
         Ok(Delivery {
             tag: join(self.epoch, tag),
-            came_back: codec::came_back(&properties),
+            delivery_count: codec::delivery_count(&properties),
             message,
         })
     }
@@ -260,22 +260,22 @@ impl RabbitConsumer {
         if done.is_empty() {
             return Ok(());
         }
-        let frames = self.tags.settle(&done, Instant::now());
-        self.send(frames).await
+        let acks = self.tags.settle(&done, Instant::now());
+        self.send(acks).await
     }
 
     /// Acknowledges what is settled and still waits for older ones.
     async fn ack_rest(&mut self) -> Result<(), BrokerError> {
-        let frames = self.tags.rest();
-        self.send(frames).await
+        let acks = self.tags.rest();
+        self.send(acks).await
     }
 
-    async fn send(&mut self, frames: Vec<Frame>) -> Result<(), BrokerError> {
-        if frames.is_empty() {
+    async fn send(&mut self, acks: Vec<Ack>) -> Result<(), BrokerError> {
+        if acks.is_empty() {
             return Ok(());
         }
         let session = self.session.as_mut().ok_or(BrokerError::Lost)?;
-        session.ack(frames).await
+        session.ack(acks).await
     }
 
     /// Tells whether the broker itself took the message out of the lane `work`, of this version of

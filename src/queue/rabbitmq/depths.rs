@@ -43,6 +43,6 @@ async fn count(connection: &Connection, names: &Names) -> Result<Depths, BrokerE
 
 /// Counts the messages that are ready in a queue.
 pub(super) async fn depth(channel: &Channel, queue: ShortString) -> Result<u64, BrokerError> {
-    let sight = topology::look(channel, queue).await?;
-    sight.map(|it| it.ready).ok_or(BrokerError::Missing)
+    let counts = topology::inspect(channel, queue).await?;
+    counts.map(|it| it.ready).ok_or(BrokerError::Missing)
 }

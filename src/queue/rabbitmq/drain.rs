@@ -34,14 +34,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::codec;
-use super::connection::{Broker, close, in_time, look, open_channel};
+use super::connection::{Broker, close, in_time, inspect, open_channel};
 use super::error::BrokerError;
 use super::outgoing::Outgoing;
 use super::publisher::PublishHandle;
 use crate::causes::chain;
 use crate::domain::retry;
 use crate::queue::names::{FAILED_KEY, WORK_KEY, short};
-use crate::queue::topology::{self, Sight};
+use crate::queue::topology::{self, QueueCounts};
 
 /// The time between looks while an older queue exists.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -52,7 +52,7 @@ const RARE_LOOK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// The time for which a queue of the version before must be empty and unused before it is deleted.
 #[derive(Clone, Copy, Debug)]
-pub struct Quiet {
+pub struct IdlePeriods {
     /// Of the queue of a lane. Default 10 s.
     pub lane: Duration,
     /// Of a queue for delays. Default 10 min: a message that leaves one for a full work queue is in
@@ -60,7 +60,7 @@ pub struct Quiet {
     pub delays: Duration,
 }
 
-impl Default for Quiet {
+impl Default for IdlePeriods {
     fn default() -> Self {
         Self {
             lane: Duration::from_secs(10),
@@ -77,7 +77,7 @@ const RUN_DRY: Duration = Duration::from_secs(2);
 const BATCH: u16 = 128;
 
 /// The time between tries to publish what this version's queue refused.
-const REFUSED_REST: Duration = Duration::from_secs(1);
+const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A lane's queue of the version before.
 struct OlderLane {
@@ -94,7 +94,7 @@ pub(super) struct Drain {
     broker: Arc<Broker>,
     publishing: PublishHandle,
     shutdown: CancellationToken,
-    patience: Quiet,
+    patience: IdlePeriods,
     /// Since when a queue has been seen empty and unused.
     quiet: BTreeMap<ShortString, Instant>,
 }
@@ -103,7 +103,7 @@ impl Drain {
     pub(super) fn new(
         broker: Arc<Broker>,
         publishing: PublishHandle,
-        patience: Quiet,
+        patience: IdlePeriods,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
@@ -177,7 +177,7 @@ impl Drain {
         connection: &Connection,
         lane: &OlderLane,
     ) -> Result<bool, BrokerError> {
-        let Some(seen) = in_time(look(connection, lane.queue.clone())).await? else {
+        let Some(seen) = in_time(inspect(connection, lane.queue.clone())).await? else {
             self.quiet.remove(&lane.queue);
             return Ok(false);
         };
@@ -209,16 +209,16 @@ impl Drain {
         };
         // It is the last to be deleted: without it there is none. The broker logs each look at a
         // queue that is missing.
-        if in_time(look(connection, last.clone())).await?.is_none() {
+        if in_time(inspect(connection, last.clone())).await?.is_none() {
             return Ok(false);
         }
         // What is on its way out of such a queue, and was refused by a full work queue, is in no
         // count; after a moment without a backlog, and some time, there is no such message.
-        let backlog = in_time(look(connection, work)).await?;
+        let backlog = in_time(inspect(connection, work)).await?;
         let may_begin = backlog.is_some_and(|it| it.ready == 0);
         let mut left = false;
         for queue in &delays {
-            let Some(seen) = in_time(look(connection, queue.clone())).await? else {
+            let Some(seen) = in_time(inspect(connection, queue.clone())).await? else {
                 continue;
             };
             if !seen.is_idle() || in_use || (queue == last && left) {
@@ -322,7 +322,7 @@ impl Drain {
             if left.is_empty() {
                 return last;
             }
-            tokio::time::sleep(REFUSED_REST).await;
+            tokio::time::sleep(REFUSED_RETRY_INTERVAL).await;
         }
     }
 }
@@ -354,8 +354,8 @@ async fn delete(connection: &Connection, queue: &ShortString) -> Result<bool, Br
         let given_back = channel.basic_nack(got.delivery.delivery_tag, back).await;
         return given_back.map(|()| false).map_err(BrokerError::amqp(doing));
     }
-    let seen = topology::look(&channel, queue.clone()).await?;
-    if !seen.is_some_and(Sight::is_idle) {
+    let seen = topology::inspect(&channel, queue.clone()).await?;
+    if !seen.is_some_and(QueueCounts::is_idle) {
         return Ok(seen.is_none());
     }
     channel

@@ -9,7 +9,7 @@
 
 use lapin::Connection;
 
-use super::connection::{Broker, close, close_channel, in_time, look, open_channel};
+use super::connection::{Broker, close, close_channel, in_time, inspect, open_channel};
 use super::error::BrokerError;
 use crate::queue::owner::{self, Owner};
 
@@ -80,7 +80,7 @@ impl Broker {
         let older = self.names.before();
         let mut messages = 0;
         for queue in self.names.queues().chain(older.queues()) {
-            let Some(seen) = look(connection, queue.clone()).await? else {
+            let Some(seen) = inspect(connection, queue.clone()).await? else {
                 continue;
             };
             if seen.consumers > 0 {

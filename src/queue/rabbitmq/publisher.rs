@@ -12,7 +12,7 @@
 //! be called lost, and the lost one confirmed (seen once among two thousand lost messages mixed
 //! with good ones). The order, however, is reliable: a return is given to some publish before the
 //! returned publish itself is confirmed. So the task answers nobody before it has collected
-//! everything that has landed. If a returned message is among it, neither what landed nor what is
+//! every result that has arrived. If a returned message is among them, neither those results nor what is
 //! still in flight counts, and the connection is made anew, which declares the missing queue again.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ use lapin::{Confirmation, ConnectionStatus, Event};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
 
-use super::connection::{Broker, Link, close, in_time, look};
+use super::connection::{Broker, Link, close, in_time, inspect};
 use super::error::BrokerError;
-use super::flight::{Flight, FlightBox, Landed, Landing, lost, publish};
 use super::outgoing::Outgoing;
+use super::pending_publish::{Completed, ConfirmResult, PendingPublish, PublishBox, lost, publish};
 use crate::causes::chain;
 use crate::outage::Outage;
 use crate::queue::MAX_IN_FLIGHT;
@@ -147,7 +147,7 @@ impl PublishTask {
                 Ok(link) => {
                     self.state
                         .send_replace(State::Up(link.connection.status().clone()));
-                    let Ok(error) = Flights::new(&self.broker, &link)
+                    let Ok(error) = PendingPublishes::new(&self.broker, &link)
                         .serve(&mut self.inbox)
                         .await
                     else {
@@ -214,28 +214,28 @@ impl PublishTask {
 }
 
 /// The publishes that one link has in flight.
-struct Flights<'a> {
+struct PendingPublishes<'a> {
     broker: &'a Broker,
     link: &'a Link,
-    flying: FuturesUnordered<Flight<'a>>,
-    /// The boxes of flights that have landed, for the next ones. Each takes some two kilobytes.
-    boxes: Vec<FlightBox<'a>>,
-    /// What landed at once; empty between the turns.
-    landed: Vec<Landed>,
-    /// The last time when something landed or nothing was in flight.
+    pending: FuturesUnordered<PendingPublish<'a>>,
+    /// The boxes of completed publishes, for the next ones. Each takes some two kilobytes.
+    boxes: Vec<PublishBox<'a>>,
+    /// Results that arrived together; empty between the turns.
+    completed: Vec<Completed>,
+    /// The last time when a result arrived or nothing was in flight.
     moved: Instant,
     /// The first refusal since something was confirmed.
     refused: Option<Instant>,
 }
 
-impl<'a> Flights<'a> {
+impl<'a> PendingPublishes<'a> {
     fn new(broker: &'a Broker, link: &'a Link) -> Self {
         Self {
             broker,
             link,
-            flying: FuturesUnordered::new(),
+            pending: FuturesUnordered::new(),
             boxes: Vec::new(),
-            landed: Vec::new(),
+            completed: Vec::new(),
             moved: Instant::now(),
             refused: None,
         }
@@ -246,19 +246,19 @@ impl<'a> Flights<'a> {
     async fn serve(mut self, inbox: &mut mpsc::Receiver<Request>) -> Result<BrokerError, Closed> {
         let mut events = Box::pin(self.link.connection.events_listener());
         let mut check = tokio::time::interval(CHECK_INTERVAL);
-        let mut looking = Box::pin(self.look_on());
+        let mut looking = Box::pin(self.watch_work_queue());
         let mut waiting = Vec::with_capacity(MAX_IN_FLIGHT);
         loop {
-            let room = MAX_IN_FLIGHT - self.flying.len();
+            let room = MAX_IN_FLIGHT - self.pending.len();
             let result = tokio::select! {
-                Some(first) = self.flying.next() => self.land(first),
+                Some(first) = self.pending.next() => self.complete(first),
                 // All that wait at once: each turn of this loop looks at everything else, too.
                 count = inbox.recv_many(&mut waiting, room), if room > 0 =>
                 {
                     if count == 0 {
                         return Err(Closed);
                     }
-                    waiting.drain(..).for_each(|request| self.launch(request));
+                    waiting.drain(..).for_each(|request| self.start(request));
                     Ok(())
                 }
                 Some(Event::Error(cause)) = events.next() => Err(lost(cause)),
@@ -274,7 +274,7 @@ impl<'a> Flights<'a> {
     /// Looks at the work queue and its owner again and again. Ends when the queue is gone: then it has to be
     /// declared anew, and until somebody publishes nobody else may notice. Ends too when another
     /// installation has taken the queues over.
-    fn look_on(&self) -> impl Future<Output = BrokerError> + use<'a> {
+    fn watch_work_queue(&self) -> impl Future<Output = BrokerError> + use<'a> {
         let (broker, link) = (self.broker, self.link);
         async move {
             loop {
@@ -283,8 +283,8 @@ impl<'a> Flights<'a> {
                     // It would wait for the end of the alarm.
                     continue;
                 }
-                match in_time(look(&link.connection, broker.names.work())).await {
-                    Ok(Some(sight)) => broker.watch.see_work(sight.ready),
+                match in_time(inspect(&link.connection, broker.names.work())).await {
+                    Ok(Some(counts)) => broker.watch.note_work_depth(counts.ready),
                     Ok(None) => return BrokerError::Missing,
                     // No answer may be the beginning of an alarm, which is not told to a
                     // connection that publishes nothing. Publishes and heartbeats have limits of
@@ -299,41 +299,45 @@ impl<'a> Flights<'a> {
         }
     }
 
-    fn launch(&mut self, request: Request) {
+    fn start(&mut self, request: Request) {
         if request.done.is_closed() {
             // The sender timed out before its turn came: it has spooled the message meanwhile.
             return;
         }
-        if self.flying.is_empty() {
+        if self.pending.is_empty() {
             self.moved = Instant::now();
         }
         let channel = &self.link.channel;
-        let flight = async move { (publish(channel, request.outgoing).await, request.done) };
-        self.flying.push(Flight::new(flight, self.boxes.pop()));
+        let publishing = async move { (publish(channel, request.outgoing).await, request.done) };
+        self.pending
+            .push(PendingPublish::new(publishing, self.boxes.pop()));
     }
 
-    /// Answers everything that has landed, by the rule in the module documentation.
-    fn land(&mut self, first: <Flight<'a> as Future>::Output) -> Result<(), BrokerError> {
+    /// Answers everybody whose result has arrived, by the rule in the module documentation.
+    fn complete(
+        &mut self,
+        first: <PendingPublish<'a> as Future>::Output,
+    ) -> Result<(), BrokerError> {
         self.moved = Instant::now();
         let mut next = Some(first);
-        while let Some((landed, boxed)) = next {
-            self.landed.push(landed);
+        while let Some((completed, boxed)) = next {
+            self.completed.push(completed);
             self.boxes.push(boxed);
-            next = self.flying.next().now_or_never().flatten();
+            next = self.pending.next().now_or_never().flatten();
         }
         if self
-            .landed
+            .completed
             .iter()
-            .any(|(landing, _)| matches!(landing, Ok(Confirmation::Ack(_))))
+            .any(|(result, _)| matches!(result, Ok(Confirmation::Ack(_))))
         {
             self.refused = None;
         } else {
             self.refused.get_or_insert(self.moved);
         }
-        let broken = (self.landed.iter()).find_map(|(landing, _)| breaks(landing));
-        for (landing, done) in self.landed.drain(..) {
+        let broken = (self.completed.iter()).find_map(|(result, _)| breaks(result));
+        for (result, done) in self.completed.drain(..) {
             // A sender that has gone away no longer waits for its answer.
-            drop(done.send(answer(&landing, broken.as_ref())));
+            drop(done.send(answer(&result, broken.as_ref())));
         }
         broken.map_or(Ok(()), Err)
     }
@@ -345,7 +349,7 @@ impl<'a> Flights<'a> {
         if !self.link.channel.status().connected() {
             return Err(BrokerError::Lost);
         }
-        if self.flying.is_empty() || self.link.connection.status().blocked() {
+        if self.pending.is_empty() || self.link.connection.status().blocked() {
             self.moved = Instant::now();
         }
         if self.moved.elapsed() > CONFIRM_TIME {
@@ -361,9 +365,9 @@ impl<'a> Flights<'a> {
     }
 }
 
-/// Returns an error if nothing that landed at the same time can be trusted.
-fn breaks(landing: &Landing) -> Option<BrokerError> {
-    match landing {
+/// Returns an error if no result that arrived at the same time can be trusted.
+fn breaks(result: &ConfirmResult) -> Option<BrokerError> {
+    match result {
         Ok(Confirmation::Ack(None) | Confirmation::Nack(None)) => None,
         Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => {
             Some(BrokerError::Unroutable)
@@ -374,9 +378,9 @@ fn breaks(landing: &Landing) -> Option<BrokerError> {
     }
 }
 
-/// Returns the answer to one sender, given its own landing and what broke the link, if anything.
-fn answer(landing: &Landing, broken: Option<&BrokerError>) -> Result<(), BrokerError> {
-    match (broken, landing) {
+/// Returns the answer to one sender, given its own result and what broke the link, if anything.
+fn answer(result: &ConfirmResult, broken: Option<&BrokerError>) -> Result<(), BrokerError> {
+    match (broken, result) {
         (Some(error), _) => Err(error.clone()),
         (None, Ok(Confirmation::Ack(_))) => Ok(()),
         (None, _) => Err(BrokerError::Rejected),

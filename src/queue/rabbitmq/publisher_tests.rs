@@ -5,13 +5,13 @@ use lapin::message::{BasicReturnMessage, Delivery};
 use super::*;
 
 #[test]
-fn nothing_that_landed_with_a_returned_message_counts() {
+fn no_result_counts_that_came_with_a_returned_message() {
     let returned = || BasicReturnMessage {
         delivery: Delivery::mock(0, "".into(), "".into(), false, Vec::new()),
         reply_code: 312,
         reply_text: "NO_ROUTE".into(),
     };
-    let cases: [(&str, Vec<Landing>, &[bool]); 4] = [
+    let cases: [(&str, Vec<ConfirmResult>, &[bool]); 4] = [
         ("confirmed", vec![Ok(Confirmation::Ack(None))], &[true]),
         (
             "one refused by its queue",
@@ -36,11 +36,11 @@ fn nothing_that_landed_with_a_returned_message_counts() {
             &[false, false],
         ),
     ];
-    for (description, landings, expected) in cases {
-        let broken = landings.iter().find_map(breaks);
-        let answers: Vec<bool> = landings
+    for (description, results, expected) in cases {
+        let broken = results.iter().find_map(breaks);
+        let answers: Vec<bool> = results
             .iter()
-            .map(|landing| answer(landing, broken.as_ref()).is_ok())
+            .map(|result| answer(result, broken.as_ref()).is_ok())
             .collect();
         assert_eq!(answers, expected, "{description}");
     }

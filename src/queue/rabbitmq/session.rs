@@ -32,13 +32,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::connection::{Broker, close, in_time, look};
+use super::connection::{Broker, close, in_time, inspect};
 use super::error::BrokerError;
-use super::tags::Frame;
+use super::tags::Ack;
 use crate::causes::chain;
 use crate::queue::Lane;
 use crate::queue::names::short;
-use crate::queue::topology::Sight;
+use crate::queue::topology::QueueCounts;
 
 /// Deliveries of the lane `work` that the broker sends ahead: eight of the worker's batches. By default four
 /// are under way at once, so that the next ones are here when one is done. No more, because a worker that
@@ -62,7 +62,7 @@ const STANDSTILL: Duration = Duration::from_secs(10);
 pub(super) type Opening = oneshot::Receiver<Result<Session, BrokerError>>;
 
 /// A look at the lane, under way.
-type Looking = BoxFuture<'static, Result<Option<Sight>, BrokerError>>;
+type Looking = BoxFuture<'static, Result<Option<QueueCounts>, BrokerError>>;
 
 /// A connection that consumes. Unsettled deliveries go back to the broker when it is dropped.
 pub(super) struct Session {
@@ -228,7 +228,7 @@ impl Session {
         let (broker, lane) = (Arc::clone(&self.broker), self.lane);
         let asked = async move {
             broker.declare_owner(&connection).await?;
-            look(&connection, broker.names.lane(lane)).await
+            inspect(&connection, broker.names.lane(lane)).await
         };
         async {
             let answer = tokio::time::timeout(LOOK_TIME, asked).await;
@@ -237,11 +237,11 @@ impl Session {
         .boxed()
     }
 
-    fn judge(&mut self, seen: Option<Sight>, may_come: bool) -> Result<(), BrokerError> {
+    fn judge(&mut self, seen: Option<QueueCounts>, may_come: bool) -> Result<(), BrokerError> {
         // Another process may have recreated the queue; this consumer is not attached to the new one.
         let messages = seen.ok_or(BrokerError::Missing)?.ready;
         if self.lane == Lane::Work {
-            self.broker.watch.see_work(messages);
+            self.broker.watch.note_work_depth(messages);
         }
         let waited = self.waiting_since.elapsed();
         if messages == 0 || !may_come {
@@ -258,7 +258,7 @@ impl Session {
         Ok(())
     }
 
-    /// Acknowledges deliveries: each tag alone, or with all before it. All frames are in the connection's
+    /// Acknowledges deliveries: each tag alone, or with all before it. All acks are in the connection's
     /// hands at the first poll, so giving up the wait takes none of them back.
     ///
     /// An acknowledgement has no answer. It waits for nothing but the socket, which takes no more
@@ -269,9 +269,9 @@ impl Session {
     /// They are sent after a cancellation too. A consumer that was cancelled for a message kept too
     /// long still holds those that came later (RabbitMQ 4.3); what was taken back, or was of a queue
     /// that is deleted, makes no difference to the broker.
-    pub(super) async fn ack(&mut self, frames: Vec<Frame>) -> Result<(), BrokerError> {
+    pub(super) async fn ack(&mut self, acks: Vec<Ack>) -> Result<(), BrokerError> {
         let channel = &self.channel;
-        let sent = frames
+        let sent = acks
             .into_iter()
             .map(|(tag, multiple)| channel.basic_ack(tag, BasicAckOptions { multiple }));
         in_time(async {

@@ -16,7 +16,7 @@ const MOST_WAITING: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// An acknowledgement: a tag, and whether it is of all tags before it, too.
-pub(super) type Frame = (u64, bool);
+pub(super) type Ack = (u64, bool);
 
 /// The tags of a session.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Tags {
     }
 
     /// Settles tags, and returns what is to be sent now.
-    pub(super) fn settle(&mut self, done: &[u64], now: Instant) -> Vec<Frame> {
+    pub(super) fn settle(&mut self, done: &[u64], now: Instant) -> Vec<Ack> {
         for tag in done {
             self.unsettled.remove(tag);
         }
@@ -55,15 +55,15 @@ impl Tags {
         let lowest = self.unsettled.first().copied().unwrap_or(u64::MAX);
         let above = self.waiting.split_off(&lowest);
         let below = std::mem::replace(&mut self.waiting, above);
-        let mut frames = Vec::from_iter(below.last().map(|tag| (*tag, true)));
+        let mut acks = Vec::from_iter(below.last().map(|tag| (*tag, true)));
         if self.waiting.len() > MOST_WAITING {
-            frames.extend(self.rest());
+            acks.extend(self.rest());
         }
-        frames
+        acks
     }
 
     /// Returns what acknowledges all tags that wait, each alone.
-    pub(super) fn rest(&mut self) -> Vec<Frame> {
+    pub(super) fn rest(&mut self) -> Vec<Ack> {
         let waiting = std::mem::take(&mut self.waiting);
         waiting.into_iter().map(|tag| (tag, false)).collect()
     }
@@ -110,9 +110,9 @@ mod tests {
     fn no_more_wait_than_may() {
         let mut tags = tags(1_000);
         let done: Vec<u64> = (2..=300).collect();
-        let frames = tags.settle(&done, Instant::now());
-        assert_eq!(frames.len(), done.len());
-        assert!(frames.iter().all(|(_, multiple)| !multiple));
+        let acks = tags.settle(&done, Instant::now());
+        assert_eq!(acks.len(), done.len());
+        assert!(acks.iter().all(|(_, multiple)| !multiple));
         assert_eq!(tags.unacknowledged(), 701);
     }
 }

@@ -71,12 +71,12 @@ impl QueueWatch {
     }
 
     /// Notes that the work queue is gone.
-    pub(super) fn miss_work(&self) {
+    pub(super) fn note_work_missing(&self) {
         self.missed.store(true, Ordering::Relaxed);
     }
 
     /// True once after the work queue was found gone.
-    pub(super) fn has_missed_work(&self) -> bool {
+    pub(super) fn take_work_missing(&self) -> bool {
         self.missed.swap(false, Ordering::Relaxed)
     }
 
@@ -91,7 +91,7 @@ impl QueueWatch {
     }
 
     /// Notes how many messages lie in the work queue.
-    pub(super) fn see_work(&self, messages: u64) {
+    pub(super) fn note_work_depth(&self, messages: u64) {
         let at = Instant::now();
         *self.work() = Some(Seen { messages, at });
         self.published.store(0, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use tollgate::http::Roles;
 use tollgate::provider::STRIPE;
 use tollgate::server::Server;
 
-use super::rig::{PATIENCE, Stranger, work_queue};
+use super::rig::{PATIENCE, RawClient, work_queue};
 use crate::support::rabbitmq::shared;
 use crate::support::stores::{Engine, Place};
 use crate::support::{
@@ -63,9 +63,9 @@ async fn what_is_lost_with_the_work_queue_is_listed_until_it_is_sent_again() {
     }
     let unaccounted = "/api/v1/events/unaccounted";
     until_listed(&base, unaccounted, &lost).await;
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let options = QueueDeleteOptions::default();
-    let deleted = stranger
+    let deleted = raw
         .channel
         .queue_delete(work_queue(&config.queue.amqp_prefix).into(), options);
     assert_eq!(deleted.await.unwrap(), 3);

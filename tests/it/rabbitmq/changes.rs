@@ -14,7 +14,7 @@ use tollgate::queue::{Announcer, Notice, QueueError};
 use tollgate::store::{Actor, AuditEntry, Store};
 use uuid::Uuid;
 
-use super::rig::Stranger;
+use super::rig::RawClient;
 use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::{Engine, TestStore, on_both_stores};
 use crate::support::{
@@ -105,13 +105,13 @@ async fn a_queue_bound_to_changes_gets_them_in_order() {
         environment.insert("TOLLGATE_AMQP_PREFIX".into(), prefix.clone().into());
     })
     .await;
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let queue = format!("{prefix}.of-a-shop");
     let exclusive = QueueDeclareOptions {
         exclusive: true,
         ..QueueDeclareOptions::default()
     };
-    let channel = &stranger.channel;
+    let channel = &raw.channel;
     let declared = channel.queue_declare(queue.as_str().into(), exclusive, FieldTable::default());
     declared.await.unwrap();
     let bound = channel.queue_bind(
@@ -139,7 +139,7 @@ async fn a_queue_bound_to_changes_gets_them_in_order() {
     }
     let mut kinds = Vec::new();
     while kinds.last().is_none_or(|last| last != "customer.suspended") {
-        let got = stranger.get(&queue).await;
+        let got = raw.get(&queue).await;
         got.ack(BasicAckOptions::default()).await.unwrap();
         let body: Value = serde_json::from_slice(&got.data).unwrap();
         let properties = &got.properties;

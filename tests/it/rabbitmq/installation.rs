@@ -12,7 +12,7 @@ use tollgate::queue::rabbitmq::{BrokerError, Claimed, RabbitQueue, RabbitSetting
 use tollgate::queue::{Lane, Publisher};
 use tollgate::server::{Server, StartError};
 
-use super::rig::{PATIENCE, Stranger, ids, message, take, work_queue};
+use super::rig::{PATIENCE, RawClient, ids, message, take, work_queue};
 use super::topology::chain;
 use crate::support::postgres::database;
 use crate::support::program::{said, with};
@@ -80,9 +80,9 @@ async fn queues_are_taken_over_with_what_waits_unless_they_are_consumed() {
     refusal(&of(&prefix, TWO)).await;
 
     drop(consumer);
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let started = Instant::now();
-    while stranger.consumers(&work_queue(&prefix)).await > 0 {
+    while raw.consumers(&work_queue(&prefix)).await > 0 {
         assert!(started.elapsed() < PATIENCE, "it goes on consuming");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -111,7 +111,7 @@ async fn queues_are_taken_over_with_what_waits_unless_they_are_consumed() {
 #[tokio::test]
 async fn an_exchange_of_somebody_else_is_named_and_left_alone() {
     let prefix = prefix();
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let name = format!("{prefix}.installation");
     let options = ExchangeDeclareOptions {
         durable: true,
@@ -120,10 +120,9 @@ async fn an_exchange_of_somebody_else_is_named_and_left_alone() {
     let declare = async |options| {
         let name = name.as_str().into();
         let kind = ExchangeKind::Topic;
-        let declared =
-            stranger
-                .channel
-                .exchange_declare(name, kind, options, FieldTable::default());
+        let declared = raw
+            .channel
+            .exchange_declare(name, kind, options, FieldTable::default());
         declared.await.unwrap();
     };
     declare(options).await;

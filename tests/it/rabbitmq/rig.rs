@@ -1,4 +1,4 @@
-//! Hands that do on the broker what an operator, or a stranger, would.
+//! Hands that do on the broker what an operator, or a raw, would.
 
 use std::time::{Duration, Instant};
 
@@ -35,12 +35,12 @@ pub(super) fn retry_queue(prefix: &str, delay: u32) -> String {
 }
 
 /// A channel beside those of the program. The connection lives as long as it is kept.
-pub(crate) struct Stranger {
+pub(crate) struct RawClient {
     pub(crate) channel: Channel,
     _connection: Connection,
 }
 
-impl Stranger {
+impl RawClient {
     pub(crate) async fn at(broker: &Broker) -> Self {
         let connection = Connection::connect(&broker.url(), ConnectionProperties::default())
             .await

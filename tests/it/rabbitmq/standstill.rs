@@ -11,7 +11,7 @@ use tollgate::queue::rabbitmq::RabbitQueue;
 use tollgate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 
 use super::peer::{Peer, Script, Then};
-use super::rig::{PATIENCE, Stranger, ids, message, take, work_queue};
+use super::rig::{PATIENCE, RawClient, ids, message, take, work_queue};
 use crate::support::rabbitmq::{Broker, prefix, shared};
 
 fn script(first: usize, count: usize, then: Then) -> Script {
@@ -181,7 +181,7 @@ async fn a_work_queue_deleted_five_times_under_load_leaves_no_consumer_standing(
     let consuming: Vec<_> = (0..2)
         .map(|_| consume_on(queue.consumer(Lane::Work), &shutdown))
         .collect();
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     for round in 1..=5 {
         let before: Vec<_> = consuming.iter().map(|(it, _)| it.len()).collect();
         until("a consumer stands still", || {
@@ -191,7 +191,7 @@ async fn a_work_queue_deleted_five_times_under_load_leaves_no_consumer_standing(
         .await;
         // Enough for hundreds to be sent ahead.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
-        let deleted = stranger
+        let deleted = raw
             .channel
             .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
         deleted.await.unwrap();
@@ -205,7 +205,7 @@ async fn a_work_queue_deleted_five_times_under_load_leaves_no_consumer_standing(
         confirmed.extend(task.await.unwrap());
     }
     assert!(confirmed.len() > 100, "{}", confirmed.len());
-    let purged = stranger
+    let purged = raw
         .channel
         .queue_purge(work_queue(&prefix).into(), QueuePurgeOptions::default());
     purged.await.unwrap();
@@ -274,8 +274,8 @@ async fn a_check_leaves_a_deleted_work_queue_to_the_next_start() {
     first.publish(message("evt_1")).await.unwrap();
     drop(first);
     RabbitQueue::check(&settings).await.unwrap();
-    let stranger = Stranger::at(shared()).await;
-    let deleted = stranger
+    let raw = RawClient::at(shared()).await;
+    let deleted = raw
         .channel
         .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
     deleted.await.unwrap();
@@ -305,8 +305,8 @@ async fn a_work_queue_deleted_while_nothing_ran_is_missed_at_the_next_start() {
     let second = RabbitQueue::start(&settings).await.unwrap();
     assert_eq!(second.watch().losses(), 0, "it is all there");
     drop(second);
-    let stranger = Stranger::at(shared()).await;
-    let deleted = stranger
+    let raw = RawClient::at(shared()).await;
+    let deleted = raw
         .channel
         .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
     deleted.await.unwrap();

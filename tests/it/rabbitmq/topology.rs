@@ -11,7 +11,7 @@ use lapin::{BasicProperties, ExchangeKind};
 use tollgate::queue::rabbitmq::RabbitQueue;
 use tollgate::queue::{Consumer, Lane, Publisher, Settlement};
 
-use super::rig::{PATIENCE, Stranger, ids, message, retry_queue, take, work_queue};
+use super::rig::{PATIENCE, RawClient, ids, message, retry_queue, take, work_queue};
 use crate::support::rabbitmq::{prefix, shared};
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
@@ -33,7 +33,7 @@ async fn refusal(prefix: &str) -> String {
 
 #[tokio::test]
 async fn what_differs_on_the_broker_is_named_with_what_to_do() {
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let durable = QueueDeclareOptions {
         durable: true,
         ..QueueDeclareOptions::default()
@@ -80,11 +80,9 @@ async fn what_differs_on_the_broker_is_named_with_what_to_do() {
     for (argument, value, expected) in cases {
         let prefix = prefix();
         let name = work_queue(&prefix);
-        let declared = stranger.channel.queue_declare(
-            name.as_str().into(),
-            durable,
-            but(&prefix, argument, value),
-        );
+        let declared =
+            raw.channel
+                .queue_declare(name.as_str().into(), durable, but(&prefix, argument, value));
         declared.await.unwrap();
         let said = refusal(&prefix).await;
         assert!(said.contains(&format!("queue `{name}`")), "{said}");
@@ -98,7 +96,7 @@ async fn what_differs_on_the_broker_is_named_with_what_to_do() {
         durable: true,
         ..ExchangeDeclareOptions::default()
     };
-    let declared = stranger.channel.exchange_declare(
+    let declared = raw.channel.exchange_declare(
         name.as_str().into(),
         ExchangeKind::Topic,
         options,
@@ -156,8 +154,8 @@ pub(crate) async fn an_unroutable_publish_is_an_error_and_the_route_is_made_anew
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await
         .unwrap();
-    let stranger = Stranger::at(shared()).await;
-    let unbound = stranger.channel.queue_unbind(
+    let raw = RawClient::at(shared()).await;
+    let unbound = raw.channel.queue_unbind(
         work_queue(&prefix).into(),
         format!("{prefix}.events").into(),
         "work".into(),
@@ -208,10 +206,10 @@ async fn no_message_is_confirmed_in_the_place_of_another_that_was_returned() {
             })
         })
         .collect();
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let unbound = stranger.channel.queue_unbind(
+        let unbound = raw.channel.queue_unbind(
             work_queue(&prefix).into(),
             format!("{prefix}.events").into(),
             "work".into(),
@@ -255,8 +253,8 @@ async fn a_retry_whose_queue_is_gone_stays_in_hand_until_it_is_back() {
     queue.publish(message("evt_1")).await.unwrap();
     let mut consumer = queue.consumer(Lane::Work);
     let batch = take(&mut consumer).await;
-    let stranger = Stranger::at(shared()).await;
-    let gone = stranger.channel.queue_delete(
+    let raw = RawClient::at(shared()).await;
+    let gone = raw.channel.queue_delete(
         retry_queue(&prefix, 1_000).into(),
         QueueDeleteOptions::default(),
     );
@@ -286,15 +284,15 @@ async fn a_consumer_whose_queue_is_deleted_declares_it_again() {
         .await
         .unwrap();
     let mut consumer = queue.consumer(Lane::Work);
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let started = Instant::now();
     // A deletion before it consumes would be none of its business.
-    while stranger.consumers(&work_queue(&prefix)).await == 0 {
+    while raw.consumers(&work_queue(&prefix)).await == 0 {
         assert!(started.elapsed() < PATIENCE, "it does not consume");
         let next = tokio::time::timeout(Duration::from_millis(100), consumer.next_batch(1)).await;
         assert!(next.is_err(), "there is nothing yet");
     }
-    let deleted = stranger
+    let deleted = raw
         .channel
         .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
     deleted.await.unwrap();
@@ -315,10 +313,9 @@ async fn a_foreign_message_is_dropped_and_a_later_version_waits() {
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await
         .unwrap();
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let work = work_queue(&prefix);
-    stranger
-        .publish(&work, BasicProperties::default(), b"hello")
+    raw.publish(&work, BasicProperties::default(), b"hello")
         .await;
     let mut later = FieldTable::default();
     later.insert("version".into(), AMQPValue::LongString("2".into()));
@@ -326,7 +323,7 @@ async fn a_foreign_message_is_dropped_and_a_later_version_waits() {
     let later = BasicProperties::default()
         .with_headers(later)
         .with_message_id("evt_later".into());
-    stranger.publish(&work, later, b"a later form").await;
+    raw.publish(&work, later, b"a later form").await;
     queue.publish(message("evt_1")).await.unwrap();
 
     let mut consumer = queue.consumer(Lane::Work);
@@ -334,7 +331,7 @@ async fn a_foreign_message_is_dropped_and_a_later_version_waits() {
     assert_eq!(ids(&batch), ["evt_1"]);
     let done = batch.into_iter().map(|it| (it, Settlement::Ack)).collect();
     consumer.settle(done).await.unwrap();
-    let rests = stranger.get(&retry_queue(&prefix, 600_000)).await;
+    let rests = raw.get(&retry_queue(&prefix, 600_000)).await;
     assert_eq!(rests.data, b"a later form");
     let headers = rests.properties.headers().clone().unwrap();
     assert!(headers.contains_key("new"), "{headers:?}");

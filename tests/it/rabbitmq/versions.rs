@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tollgate::config::Config;
 use tollgate::http::Roles;
 use tollgate::provider::STRIPE;
-use tollgate::queue::rabbitmq::{Quiet, RabbitQueue};
+use tollgate::queue::rabbitmq::{IdlePeriods, RabbitQueue};
 use tollgate::queue::{Consumer, Lane, Publisher, Settlement};
 use tollgate::server::Server;
 
-use super::rig::{PATIENCE, Stranger, ids, message, take, work_queue};
+use super::rig::{PATIENCE, RawClient, ids, message, take, work_queue};
 use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::{Engine, Place};
 use crate::support::{
@@ -29,7 +29,7 @@ fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
-async fn older_queue(stranger: &Stranger, name: &str, arguments: &[(&str, AMQPValue)]) {
+async fn older_queue(raw: &RawClient, name: &str, arguments: &[(&str, AMQPValue)]) {
     let mut table = FieldTable::default();
     table.insert("x-queue-type".into(), text("quorum"));
     for (argument, value) in arguments {
@@ -39,15 +39,12 @@ async fn older_queue(stranger: &Stranger, name: &str, arguments: &[(&str, AMQPVa
         durable: true,
         ..QueueDeclareOptions::default()
     };
-    let declared = stranger
-        .channel
-        .queue_declare(name.into(), options, table)
-        .await;
+    let declared = raw.channel.queue_declare(name.into(), options, table).await;
     declared.unwrap();
 }
 
-async fn bind(stranger: &Stranger, queue: &str, exchange: &str, key: &str) {
-    let bound = stranger.channel.queue_bind(
+async fn bind(raw: &RawClient, queue: &str, exchange: &str, key: &str) {
+    let bound = raw.channel.queue_bind(
         queue.into(),
         exchange.into(),
         key.into(),
@@ -58,13 +55,13 @@ async fn bind(stranger: &Stranger, queue: &str, exchange: &str, key: &str) {
 }
 
 /// Declares what the first version declared.
-async fn declare_older(stranger: &Stranger, prefix: &str) {
+async fn declare_older(raw: &RawClient, prefix: &str) {
     for name in ["events", "failed"] {
         let options = ExchangeDeclareOptions {
             durable: true,
             ..ExchangeDeclareOptions::default()
         };
-        let declared = stranger.channel.exchange_declare(
+        let declared = raw.channel.exchange_declare(
             format!("{prefix}.{name}").into(),
             ExchangeKind::Direct,
             options,
@@ -83,19 +80,14 @@ async fn declare_older(stranger: &Stranger, prefix: &str) {
     };
     let mut arguments = dead(&failed, "failed").to_vec();
     arguments.push(("x-delivery-limit", 20.into()));
-    older_queue(stranger, &work, &arguments).await;
-    bind(stranger, &work, &format!("{prefix}.events"), "work").await;
-    older_queue(
-        stranger,
-        &failed,
-        &[("x-delivery-limit", 1_000_000_000.into())],
-    )
-    .await;
-    bind(stranger, &failed, &failed, "failed").await;
+    older_queue(raw, &work, &arguments).await;
+    bind(raw, &work, &format!("{prefix}.events"), "work").await;
+    older_queue(raw, &failed, &[("x-delivery-limit", 1_000_000_000.into())]).await;
+    bind(raw, &failed, &failed, "failed").await;
     for delay in [1_000_i64, 5_000, 30_000, 120_000, 600_000, 3_600_000] {
         let mut arguments = dead(&format!("{prefix}.events"), "work").to_vec();
         arguments.push(("x-message-ttl", AMQPValue::LongLongInt(delay)));
-        older_queue(stranger, &format!("{prefix}.retry.{delay}"), &arguments).await;
+        older_queue(raw, &format!("{prefix}.retry.{delay}"), &arguments).await;
     }
 }
 
@@ -103,12 +95,12 @@ async fn declare_older(stranger: &Stranger, prefix: &str) {
 async fn until_gone(queue: &str) {
     let started = Instant::now();
     loop {
-        let stranger = Stranger::at(shared()).await;
+        let raw = RawClient::at(shared()).await;
         let passive = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
         };
-        let seen = stranger
+        let seen = raw
             .channel
             .queue_declare(queue.into(), passive, FieldTable::default());
         let Ok(seen) = seen.await else { return };
@@ -145,11 +137,11 @@ async fn messages(count: usize) -> Vec<(BasicProperties, Vec<u8>)> {
     let config = shared_config(dir.path(), &place);
     let queue = work_queue(&config.queue.amqp_prefix);
     let receiver = receiver(&config).await;
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let mut messages = Vec::new();
     for n in 0..count {
         assert_eq!(post(&receiver, n).await, 200);
-        let got = stranger.get(&queue).await;
+        let got = raw.get(&queue).await;
         got.acker.ack(BasicAckOptions::default()).await.unwrap();
         messages.push((got.properties, got.data));
     }
@@ -160,8 +152,8 @@ async fn messages(count: usize) -> Vec<(BasicProperties, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_lies_in_queues_of_the_version_before_is_processed_and_they_go() {
     let prefix = prefix();
-    let stranger = Stranger::at(shared()).await;
-    declare_older(&stranger, &prefix).await;
+    let raw = RawClient::at(shared()).await;
+    declare_older(&raw, &prefix).await;
     for (n, (properties, body)) in messages(60).await.into_iter().enumerate() {
         let queue = match n {
             0..40 => "work",
@@ -169,7 +161,7 @@ async fn what_lies_in_queues_of_the_version_before_is_processed_and_they_go() {
             _ => "failed",
         };
         let queue = format!("{prefix}.{queue}");
-        stranger.publish(&queue, properties, &body).await;
+        raw.publish(&queue, properties, &body).await;
     }
     let server = TestServer::start_with(Engine::Postgres, |environment| {
         environment.insert("AMQP_URL".into(), shared().url().into());
@@ -192,9 +184,9 @@ async fn what_lies_in_queues_of_the_version_before_is_processed_and_they_go() {
 async fn a_worker_of_the_version_before_goes_on_beside_this_one() {
     let prefix = prefix();
     let (events, older) = (format!("{prefix}.events"), format!("{prefix}.work"));
-    let stranger = Stranger::at(shared()).await;
-    declare_older(&stranger, &prefix).await;
-    let deliveries = stranger.channel.basic_consume(
+    let raw = RawClient::at(shared()).await;
+    declare_older(&raw, &prefix).await;
+    let deliveries = raw.channel.basic_consume(
         older.as_str().into(),
         "old worker".into(),
         BasicConsumeOptions::default(),
@@ -208,7 +200,7 @@ async fn a_worker_of_the_version_before_goes_on_beside_this_one() {
     let draining = tokio::spawn(
         queue
             .clone()
-            .empty_older_queues(Quiet::default(), shutdown.clone()),
+            .empty_older_queues(IdlePeriods::default(), shutdown.clone()),
     );
     let mut consumer = queue.consumer(Lane::Work);
     let template = messages(1).await.remove(0);
@@ -216,11 +208,11 @@ async fn a_worker_of_the_version_before_goes_on_beside_this_one() {
     // Its retry comes to a worker, whichever that is; this one once the queue is off the exchange.
     let started = Instant::now();
     let retry = format!("{prefix}.retry.1000");
-    stranger.publish(&retry, template.0, &template.1).await;
+    raw.publish(&retry, template.0, &template.1).await;
     let mut batch = take(&mut consumer).await;
     assert_eq!(ids(&batch), ["evt_0"]);
     // It connects again and binds its queue again: messages reach both.
-    bind(&stranger, &older, &events, "work").await;
+    bind(&raw, &older, &events, "work").await;
     queue.publish(message("evt_both")).await.unwrap();
     batch.extend(take(&mut consumer).await);
     assert!(ids(&batch).contains(&"evt_both".to_owned()));
@@ -230,19 +222,18 @@ async fn a_worker_of_the_version_before_goes_on_beside_this_one() {
             passive: true,
             ..QueueDeclareOptions::default()
         };
-        let seen =
-            stranger
-                .channel
-                .queue_declare(older.as_str().into(), passive, FieldTable::default());
+        let seen = raw
+            .channel
+            .queue_declare(older.as_str().into(), passive, FieldTable::default());
         assert_eq!(seen.await.unwrap().consumer_count(), 1);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    let ended = stranger
+    let ended = raw
         .channel
         .basic_cancel("old worker".into(), BasicCancelOptions::default());
     ended.await.unwrap();
     drop(deliveries);
-    drop(stranger);
+    drop(raw);
     until_gone(&older).await;
     let done = batch.into_iter().map(|it| (it, Settlement::Ack)).collect();
     consumer.settle(done).await.unwrap();
@@ -254,15 +245,15 @@ async fn a_worker_of_the_version_before_goes_on_beside_this_one() {
 async fn older_queues_for_delays_are_deleted_once_nothing_rests_in_them() {
     let prefix = prefix();
     let delay = |millis: u32| format!("{prefix}.retry.{millis}");
-    let stranger = Stranger::at(shared()).await;
-    declare_older(&stranger, &prefix).await;
+    let raw = RawClient::at(shared()).await;
+    declare_older(&raw, &prefix).await;
     let resting = BasicProperties::default().with_delivery_mode(2);
-    stranger.publish(&delay(600_000), resting, b"rests").await;
+    raw.publish(&delay(600_000), resting, b"rests").await;
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await
         .unwrap();
     let shutdown = CancellationToken::new();
-    let patience = Quiet {
+    let patience = IdlePeriods {
         lane: Duration::from_secs(1),
         delays: Duration::from_secs(1),
     };
@@ -271,7 +262,7 @@ async fn older_queues_for_delays_are_deleted_once_nothing_rests_in_them() {
     for millis in [1_000, 5_000, 30_000, 120_000] {
         until_gone(&delay(millis)).await;
     }
-    let left = stranger
+    let left = raw
         .channel
         .queue_purge(delay(600_000).into(), QueuePurgeOptions::default());
     assert_eq!(left.await.unwrap(), 1, "what rests keeps its queue");
@@ -380,10 +371,9 @@ async fn a_message_of_0_2_0_is_worked_off() {
         .with_type("customer.created".into())
         .with_timestamp(received_at.unsigned_abs())
         .with_headers(table);
-    let stranger = Stranger::at(shared()).await;
+    let raw = RawClient::at(shared()).await;
     let body = sign_up(7).to_string();
-    stranger
-        .publish(&work_queue(&prefix), properties, body.as_bytes())
+    raw.publish(&work_queue(&prefix), properties, body.as_bytes())
         .await;
     let event = server.outcome("evt_7").await;
     assert_eq!(event["outcome"], "applied", "{event}");

@@ -16,7 +16,7 @@ use tollgate::queue::{Consumer, Delivery, Lane, Message, Publisher, QueueError, 
 use tollgate::store::Store;
 use tollgate::worker::Worker;
 
-use super::rig::{Stranger, failed_queue, message, work_queue};
+use super::rig::{RawClient, failed_queue, message, work_queue};
 use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::Engine;
 use crate::support::{
@@ -103,10 +103,10 @@ async fn a_message_dead_lettered_by_the_broker_is_tried_alone_then_recorded() {
     for message in [innocent, guilty] {
         queue.publish(message).await.unwrap();
     }
-    let stranger = Stranger::at(shared()).await;
-    stranger.crash(&work_queue(&prefix), 2, 21).await;
+    let raw = RawClient::at(shared()).await;
+    raw.crash(&work_queue(&prefix), 2, 21).await;
     // Both are dead letters now, and the work queue is empty.
-    let dead = stranger.get(&failed_queue(&prefix)).await;
+    let dead = raw.get(&failed_queue(&prefix)).await;
     let headers = dead.properties.headers().clone().unwrap();
     let reason = headers.inner().get("x-first-death-reason").cloned();
     assert_eq!(
@@ -146,7 +146,7 @@ impl Consumer for Scripted {
         self.told.lock().unwrap().push("next_batch".to_owned());
         let delivery = |message| Delivery {
             tag: 1,
-            came_back: 0,
+            delivery_count: 0,
             message,
         };
         Ok(batch.into_iter().map(delivery).collect())
@@ -199,7 +199,7 @@ async fn a_batch_that_is_given_back_counts_once_towards_the_delivery_limit() {
     let mut consumer = queue.consumer(Lane::Work);
     for expected in 0..3 {
         let batch = super::rig::take(&mut consumer).await;
-        assert_eq!(batch[0].came_back, expected);
+        assert_eq!(batch[0].delivery_count, expected);
         consumer.give_back(batch).await;
     }
 }

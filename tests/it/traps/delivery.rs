@@ -19,7 +19,7 @@ use tollgate::queue::{Consumer, Lane};
 use tollgate::store::Actor;
 
 use crate::process::message;
-use crate::rabbitmq::rig::Stranger;
+use crate::rabbitmq::rig::RawClient;
 use crate::receiver::rig::{self as receiver, Queue, Rig, small_limits};
 use crate::support::rabbitmq::{Broker, prefix, rough, shared};
 use crate::support::stores::{Engine, TestStore, on_both_stores};
@@ -160,8 +160,8 @@ async fn trap_12_what_no_queue_takes_is_an_error() {
     let prefix = prefix();
     let server = server(shared(), &prefix).await;
     server.deliver(STRIPE.name, &sign_up_of(1)).await;
-    let stranger = Stranger::at(shared()).await;
-    let unbound = stranger.channel.queue_unbind(
+    let raw = RawClient::at(shared()).await;
+    let unbound = raw.channel.queue_unbind(
         format!("{prefix}.work").into(),
         format!("{prefix}.events").into(),
         "work".into(),

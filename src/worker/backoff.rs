@@ -12,9 +12,9 @@ const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// The pauses of one outage.
-pub(super) struct Pause(Pauses);
+pub(super) struct Backoff(Pauses);
 
-impl Pause {
+impl Backoff {
     /// Begins with the shortest.
     pub(super) fn new() -> Self {
         Self(Pauses::between(FIRST, LONGEST))

@@ -23,25 +23,25 @@ use crate::request_context::RequestContext;
 use crate::trace;
 
 /// Puts the layers of this file around everything that is served.
-pub(super) fn around(router: Router, metrics: RequestMetrics) -> Router {
-    router.layer(middleware::from_fn_with_state(metrics, surround))
+pub(super) fn wrap(router: Router, metrics: RequestMetrics) -> Router {
+    router.layer(middleware::from_fn_with_state(metrics, serve))
 }
 
 /// The outermost layer: gives the request its id and its span, counts it, and answers a panic.
-async fn surround(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
+async fn serve(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let about = Arc::new(about(&request));
+    let context = Arc::new(context_of(&request));
     let span = tracing::info_span!(
         parent: None,
         "http.request.serve",
-        request.id = about.id,
-        http.method = about.method,
-        http.route = about.route.as_deref(),
+        request.id = context.id,
+        http.method = context.method,
+        http.route = context.route.as_deref(),
     );
-    trace::continues(&span, about.traceparent.as_deref());
+    trace::continues(&span, context.traceparent.as_deref());
     // Webhook handlers read or discard the body themselves, so they are spared this allocation.
     let is_webhook = *request.method() == Method::POST
-        && (about.route.as_deref()).is_some_and(|it| it.starts_with("/webhooks"));
+        && (context.route.as_deref()).is_some_and(|it| it.starts_with("/webhooks"));
     let answered = async {
         match head::check(&request) {
             // Caught here and not by a layer of its own, which would put every request and every answer
@@ -61,14 +61,14 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
             }
         }
     };
-    let mut answered = pin!(Arc::clone(&about).scope(answered));
+    let mut answered = pin!(Arc::clone(&context).scope(answered));
     // Not by `instrument`, which enters the span once more to drop what is done.
     let mut response = poll_fn(|context| span.in_scope(|| answered.as_mut().poll(context))).await;
     let status = response.status().as_u16();
-    let route = about.route.clone();
-    metrics.served(about.method, route, status, began.elapsed());
+    let route = context.route.clone();
+    metrics.served(context.method, route, status, began.elapsed());
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&about.id) {
+    if let Ok(id) = HeaderValue::from_str(&context.id) {
         headers.insert(X_REQUEST_ID, id);
     }
     // Answers contain personal data and sometimes tokens: a handler must opt in to caching.
@@ -81,7 +81,7 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
 }
 
 /// What errors and log lines say about a request.
-fn about(request: &Request) -> RequestContext {
+fn context_of(request: &Request) -> RequestContext {
     let route = request.extensions().get::<MatchedPath>();
     RequestContext {
         id: request_id::id_of(request.headers()),
@@ -137,7 +137,7 @@ mod tests {
             panic!("what the request held");
         }
         let metrics = crate::metrics::Metrics::default();
-        let router = around(Router::new().route("/", get(panics)), metrics.requests);
+        let router = wrap(Router::new().route("/", get(panics)), metrics.requests);
         let request = Request::builder()
             .header(X_REQUEST_ID, "abc")
             .body(Body::empty());

@@ -9,14 +9,14 @@ use lapin::types::ShortString;
 
 use super::depths::depth;
 use super::error::BrokerError;
-use crate::queue::{QueueError, Reception};
+use crate::queue::{ConsumerHealth, QueueError};
 
 /// How long an answer of the broker counts. A link that is cut in silence is noticed no later.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The link of a consumer, as the consumer last left it.
 #[derive(Default)]
-pub(super) struct RabbitReception(Mutex<Option<Link>>);
+pub(super) struct RabbitConsumerHealth(Mutex<Option<Link>>);
 
 #[derive(Clone)]
 struct Link {
@@ -25,7 +25,7 @@ struct Link {
     heard: Instant,
 }
 
-impl RabbitReception {
+impl RabbitConsumerHealth {
     /// Notes that the consumer consumes now.
     pub(super) fn begin(&self, channel: Channel, queue: ShortString) {
         self.set(Some(Link {
@@ -71,7 +71,7 @@ impl RabbitReception {
 }
 
 #[async_trait]
-impl Reception for RabbitReception {
+impl ConsumerHealth for RabbitConsumerHealth {
     async fn ready(&self) -> Result<(), QueueError> {
         self.ask().await.map_err(QueueError::unavailable)
     }

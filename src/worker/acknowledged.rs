@@ -5,8 +5,8 @@ use std::time::Duration;
 use tracing::error;
 
 use super::Worker;
+use super::backoff::Backoff;
 use super::part::ACCOUNTS;
-use super::pause::Pause;
 use crate::pipeline::acknowledged::{self, Look};
 use crate::store::StoreError;
 
@@ -15,20 +15,20 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Compares what was acknowledged with the ledger, until shutdown.
-    pub(super) async fn run_accounts(self) {
-        let mut pause = Pause::new();
+    pub(super) async fn run_acknowledged(self) {
+        let mut backoff = Backoff::new();
         loop {
             let delay = match self.account().await {
                 Ok(look) => {
                     self.outages.store_answered(ACCOUNTS);
-                    pause = Pause::new();
+                    backoff = Backoff::new();
                     Self::report(&look);
                     if look.more { Duration::ZERO } else { INTERVAL }
                 }
                 Err(error) => {
                     let failed = "accounting for acknowledged events failed; trying again";
                     self.store_failed(ACCOUNTS, &error, failed);
-                    pause.next()
+                    backoff.next()
                 }
             };
             if self.shut_down_within(delay).await {

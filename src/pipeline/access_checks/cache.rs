@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hashlink::LruCache;
 
-use super::known::Known;
+use super::cached_access::CachedAccess;
 use crate::domain::access::token::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::store::PackageQuestion;
@@ -26,14 +26,14 @@ const MOST_RELEASES: usize = 32;
 const SHARDS: usize = 16;
 
 /// What is known, by token and package. The least recently used go first.
-pub(super) struct Kept {
+pub(super) struct Cache {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
 }
 
-type Shard = LruCache<PackageQuestion, Arc<Known>>;
+type Shard = LruCache<PackageQuestion, Arc<CachedAccess>>;
 
-impl Default for Kept {
+impl Default for Cache {
     fn default() -> Self {
         Self {
             shards: (0..SHARDS)
@@ -44,25 +44,25 @@ impl Default for Kept {
     }
 }
 
-impl Kept {
+impl Cache {
     /// Returns what is known, if it is still good at this moment.
     pub(super) fn get(
         &self,
         asked: &PackageQuestion,
         changes: u64,
         now: Timestamp,
-    ) -> Option<Arc<Known>> {
+    ) -> Option<Arc<CachedAccess>> {
         let known = self.with(&asked.token, |shard| shard.get(asked).cloned())?;
-        let moment = known.moment;
-        let is_fresh = moment.began.elapsed() < FRESH
+        let read_at = known.read_at;
+        let is_fresh = read_at.began.elapsed() < FRESH
             // The clock may have been set, in either direction.
-            && (moment.now..moment.now.plus(FRESH)).contains(&now)
+            && (read_at.now..read_at.now.plus(FRESH)).contains(&now)
             && known.ends_at.is_none_or(|end| now < end);
-        (is_fresh && moment.changes == changes).then_some(known)
+        (is_fresh && read_at.changes == changes).then_some(known)
     }
 
     /// Keeps what is known, unless it is large.
-    pub(super) fn put(&self, asked: PackageQuestion, known: Arc<Known>) {
+    pub(super) fn put(&self, asked: PackageQuestion, known: Arc<CachedAccess>) {
         if known.releases <= MOST_RELEASES {
             let token = asked.token;
             self.with(&token, |shard| shard.insert(asked, known));

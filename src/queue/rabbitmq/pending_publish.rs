@@ -12,43 +12,43 @@ use super::error::BrokerError;
 use super::outgoing::Outgoing;
 
 /// The broker's answer to one publish, as the client library reports it.
-pub(super) type Landing = Result<Confirmation, lapin::Error>;
+pub(super) type ConfirmResult = Result<Confirmation, lapin::Error>;
 
-/// What has landed, and who waits for it.
-pub(super) type Landed = (Landing, oneshot::Sender<Result<(), BrokerError>>);
+/// The result of a publish, and who waits for it.
+pub(super) type Completed = (ConfirmResult, oneshot::Sender<Result<(), BrokerError>>);
 
-/// What a publish is kept in until it has landed: some two kilobytes, so it is used again.
-pub(super) type FlightBox<'a> = ReusableBoxFuture<'a, Landed>;
+/// What a publish is polled in: some two kilobytes, so it is reused.
+pub(super) type PublishBox<'a> = ReusableBoxFuture<'a, Completed>;
 
-/// One publish in flight. Its box outlives it.
-pub(super) struct Flight<'a>(Option<FlightBox<'a>>);
+/// One publish that the broker has not answered yet. Its box outlives it.
+pub(super) struct PendingPublish<'a>(Option<PublishBox<'a>>);
 
-impl<'a> Flight<'a> {
-    /// Begins one, in the box of one that has landed if there is any.
+impl<'a> PendingPublish<'a> {
+    /// Begins one, in the box of a completed one if there is any.
     pub(super) fn new(
-        flight: impl Future<Output = Landed> + Send + 'a,
-        used: Option<FlightBox<'a>>,
+        publish: impl Future<Output = Completed> + Send + 'a,
+        used: Option<PublishBox<'a>>,
     ) -> Self {
         Self(Some(match used {
             Some(mut used) => {
-                used.set(flight);
+                used.set(publish);
                 used
             }
-            None => ReusableBoxFuture::new(flight),
+            None => ReusableBoxFuture::new(publish),
         }))
     }
 }
 
-impl<'a> Future for Flight<'a> {
-    type Output = (Landed, FlightBox<'a>);
+impl<'a> Future for PendingPublish<'a> {
+    type Output = (Completed, PublishBox<'a>);
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(mut boxed) = self.0.take() else {
-            // It has landed: nobody asks again.
+            // It has completed: nobody asks again.
             return Poll::Pending;
         };
-        if let Poll::Ready(landed) = boxed.poll(context) {
-            return Poll::Ready((landed, boxed));
+        if let Poll::Ready(completed) = boxed.poll(context) {
+            return Poll::Ready((completed, boxed));
         }
         self.0 = Some(boxed);
         Poll::Pending
@@ -56,7 +56,7 @@ impl<'a> Future for Flight<'a> {
 }
 
 /// Publishes a message, and waits for what the broker says of it.
-pub(super) async fn publish(channel: &Channel, outgoing: Box<Outgoing>) -> Landing {
+pub(super) async fn publish(channel: &Channel, outgoing: Box<Outgoing>) -> ConfirmResult {
     let Outgoing {
         exchange,
         key,

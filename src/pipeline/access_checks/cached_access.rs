@@ -62,7 +62,7 @@ impl Checked {
 
 /// When something was looked up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct ReadAt {
     /// Before the store was asked.
     pub(super) began: Instant,
     /// The same by the clock that decides about ends.
@@ -73,8 +73,8 @@ pub(super) struct Moment {
 
 /// What is known of a token and a package.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) moment: Moment,
+pub(super) struct CachedAccess {
+    pub(super) read_at: ReadAt,
     /// The first end of something that counts: the token, or a grant by hand. `None`: nothing ends.
     pub(super) ends_at: Option<Timestamp>,
     /// The number of releases that decide.
@@ -89,9 +89,9 @@ pub(super) struct Known {
     held_url: Option<String>,
 }
 
-impl Known {
-    pub(super) fn new(found: PackageHolder, package: &str, moment: Moment) -> Self {
-        let now = moment.now;
+impl CachedAccess {
+    pub(super) fn new(found: PackageHolder, package: &str, read_at: ReadAt) -> Self {
+        let now = read_at.now;
         let live = found.live_grants(package, now);
         let token = found.holder.token;
         let derived = &found.holder.customer.derived;
@@ -111,7 +111,7 @@ impl Known {
         let ends = found.by_hand.iter().filter_map(|(it, _)| it.expires_at);
         let ends = ends.chain(token.expires_at).filter(|end| *end > now);
         Self {
-            moment,
+            read_at,
             ends_at: ends.min(),
             releases: found.releases.len(),
             scheme: found.scheme,
