@@ -10,7 +10,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::access::plan::Price;
-use crate::domain::apply::payments::Payments;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{CustomerId, Kind, ObjectKey};
 
@@ -39,30 +38,38 @@ impl WorkingSet {
             working_set: self,
             all: BTreeMap::new(),
         };
-        let accounts = self.accounts.values().filter(|it| self.counts(it));
-        let payments = Payments::of(self, &accounts.map(|it| &it.key).collect());
         for (key, subscription) in &self.subscriptions {
-            let prices = subscription.history.had.iter().cloned();
-            owed.add(key, subscription.account.as_ref(), prices);
+            if let Some(customer) = subscription.account.as_ref().and_then(|it| self.owner(it)) {
+                owed.add(key, customer, subscription.history.had.iter());
+            }
         }
-        for payment in payments.all.values().filter(|it| it.paid().is_some()) {
-            let prices = payment.history.bought().cloned();
-            owed.add(&payment.key, payment.account(), prices);
-        }
-        // The cart of a Checkout session is closed when it completes, which may be long before its payment
-        // is captured. Judged by each document of a payment: the one under which the payment is known
-        // can change with what comes later, and what was owed must stay owed.
-        let carts = self.payments.iter();
-        let carts =
-            carts.filter(|(key, _)| matches!(key.kind, Kind::PaymentIntent | Kind::Session));
-        for (key, cart) in carts {
-            let payment = payments.all.get(&self.document_of(key));
-            if let Some(payment) = payment.filter(|it| it.paid().is_some()) {
-                let prices = cart.history.carried.iter().map(|(price, _)| price.clone());
-                owed.add(&payment.key, payment.account(), prices);
+        let payments = self.payments_by(|account| self.owner(account));
+        // By each document of a payment, the one under which it is known first: its customer is the one
+        // whose the licence is, should others of the payment name somebody else.
+        for (key, document) in &self.payments {
+            let Some(customer) = document.account.as_ref().and_then(|it| self.owner(it)) else {
+                continue;
+            };
+            let payment = payments.get(&(self.document_of(key), customer));
+            let Some(payment) = payment.filter(|it| it.paid().is_some()) else {
+                continue;
+            };
+            owed.add(&payment.key, customer, payment.history.bought());
+            // The cart of a Checkout session is closed when it completes, which may be long before its
+            // payment is captured. Judged by each document of a payment: the one under which the payment
+            // is known can change with what comes later, and what was owed must stay owed.
+            if matches!(key.kind, Kind::PaymentIntent | Kind::Session) {
+                let carried = document.history.carried.iter();
+                owed.add(&payment.key, customer, carried.map(|(price, _)| price));
             }
         }
         owed.into_licenses()
+    }
+
+    /// The customer whose an account is, if what it pays for counts.
+    fn owner(&self, account: &ObjectKey) -> Option<&CustomerId> {
+        let account = self.accounts.get(account).filter(|it| self.counts(it))?;
+        self.customer_of(&account.key).map(|it| &it.id)
     }
 
     /// Returns the sources of test mode that count no more, because live events have come. Before, they
@@ -86,23 +93,18 @@ struct Owed<'a> {
 }
 
 impl Owed<'_> {
-    /// Adds what prices of a source buy, if anybody whose it is here pays for it.
-    fn add(
+    /// Adds what prices of a source buy for a customer.
+    fn add<'p>(
         &mut self,
         source: &ObjectKey,
-        account: Option<&ObjectKey>,
-        prices: impl Iterator<Item = Price>,
+        customer: &CustomerId,
+        prices: impl Iterator<Item = &'p Price>,
     ) {
         let working_set = self.working_set;
-        let account = account.and_then(|key| working_set.accounts.get(key));
-        let account = account.filter(|it| working_set.counts(it));
-        let Some(customer) = account.and_then(|it| working_set.customer_of(&it.key)) else {
-            return;
-        };
         for price in prices {
             if let Some((id, plan)) = price.plan(&source.scope, &working_set.plans) {
                 let products = plan.licenses.iter().map(|it| &it.product);
-                self.add_products(source, id, products, &customer.id);
+                self.add_products(source, id, products, customer);
             }
         }
     }

@@ -28,30 +28,11 @@ impl<'a> Payments<'a> {
         let owned = |account: &Option<ObjectKey>| {
             account.as_ref().is_some_and(|key| accounts.contains(key))
         };
-        let mut payments = Self::default();
-        for document in working_set
-            .payments
-            .values()
-            .filter(|it| owned(&it.account))
-        {
-            let key = working_set.document_of(&document.key);
-            let new = || Payment {
-                key: key.clone(),
-                history: PaymentHistory::new(document.history.newest),
-                lines: Vec::new(),
-                lines_incomplete: false,
-                has_unpriced_items: false,
-                refunds: Vec::new(),
-                disputes: Vec::new(),
-            };
-            let payment = payments.all.entry(key.clone()).or_insert_with(new);
-            payment.history.merge(&document.history);
-            if let Some(lines) = &document.history.lines {
-                payment.lines.extend(&lines.all);
-                payment.lines_incomplete |= lines.incomplete;
-                payment.has_unpriced_items |= lines.has_unpriced_items;
-            }
-        }
+        let all = working_set.payments_by(|account| accounts.contains(account).then_some(()));
+        let mut payments = Self {
+            all: all.into_iter().map(|((key, ()), it)| (key, it)).collect(),
+            ..Self::default()
+        };
         for payment in payments.all.values() {
             if let Some(subscription) = payment.subscription() {
                 let documents = payments.of_subscriptions.entry(subscription.clone());
@@ -104,6 +85,39 @@ impl<'a> Payments<'a> {
 }
 
 impl WorkingSet {
+    /// Puts together the documents of each payment whose accounts have the same owner, and leaves out those
+    /// of accounts without one. Documents of one payment can name accounts of different customers: each
+    /// customer is judged by his own.
+    pub(crate) fn payments_by<O: Ord>(
+        &self,
+        owner: impl Fn(&ObjectKey) -> Option<O>,
+    ) -> BTreeMap<(ObjectKey, O), Payment<'_>> {
+        let mut payments = BTreeMap::new();
+        for document in self.payments.values() {
+            let Some(owner) = document.account.as_ref().and_then(&owner) else {
+                continue;
+            };
+            let key = self.document_of(&document.key);
+            let new = || Payment {
+                key: key.clone(),
+                history: PaymentHistory::new(document.history.newest),
+                lines: Vec::new(),
+                lines_incomplete: false,
+                has_unpriced_items: false,
+                refunds: Vec::new(),
+                disputes: Vec::new(),
+            };
+            let payment = payments.entry((key.clone(), owner)).or_insert_with(new);
+            payment.history.merge(&document.history);
+            if let Some(lines) = &document.history.lines {
+                payment.lines.extend(&lines.all);
+                payment.lines_incomplete |= lines.incomplete;
+                payment.has_unpriced_items |= lines.has_unpriced_items;
+            }
+        }
+        payments
+    }
+
     /// Returns the document under which a payment is known: a Checkout session or payment intent
     /// that is linked to a known invoice is the invoice's, and a session that is linked to a known
     /// payment intent is that one's.

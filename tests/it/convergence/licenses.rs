@@ -218,3 +218,22 @@ fn one_payment_has_one_of_each_whatever_document_came_first() {
         ],
     );
 }
+
+/// Documents of one payment that name accounts of different customers: whoever the purchase counts for has
+/// its licences, also if the other one was deleted.
+#[test]
+fn the_customer_whose_purchase_it_is_has_them_whoever_else_the_payment_names() {
+    let end = end_of(&[
+        pay(&stripe("pi_9"), &stripe("cus_1")).known(13),
+        pay(&stripe("in_9"), &stripe("cus_2"))
+            .once("P", 300)
+            .paid(10),
+        pair("pi_9", "in_9", 10),
+    ]);
+    assert_licenses(&end, &[("in_9", "P", "ok"), ("in_9", "suite", "ok")]);
+    let customer = end.of("cus_2");
+    assert_eq!(prices(customer), ["P"]);
+    for license in end.licenses.values() {
+        assert_eq!(license.accounts, [stripe("cus_2")]);
+    }
+}
