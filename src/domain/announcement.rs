@@ -228,7 +228,7 @@ fn kind_of(operation: &str) -> Option<(&'static str, &'static [&'static str])> {
         "license_revoke" => ("license.revoked", &["id", "from", "to"]),
         "license_reinstate" => ("license.reinstated", &["id", "from", "to"]),
         "license_reissue" => ("license.reissued", &["id"]),
-        "license_delete" => ("license.deleted", &["id", "product"]),
+        "license_delete" => ("license.deleted", &["id", "product", "merged_into"]),
         "plan_put" => ("plan.updated", &["provider", "price_id", "from", "to"]),
         "plan_delete" => ("plan.deleted", &["provider", "price_id", "from"]),
         "token_create" => ("token.created", &["id"]),

@@ -9,7 +9,6 @@ use super::incoming::Incoming;
 use super::order::audit_entries;
 use super::outcome_line::Told;
 use super::owed_licenses;
-use crate::domain::access::license::License;
 use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::WorkingSet;
@@ -22,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::provider::{self, IgnoreReason, Meaning, Named, Reading};
 use crate::queue::Message;
 use crate::random::{self, RandomError};
-use crate::store::{Actor, AppTerms, AuditEntry, LedgerEntry, StoreError, Tx};
+use crate::store::{Actor, AppTerms, AuditEntry, LedgerEntry, OwedLicenseChange, StoreError, Tx};
 
 /// A message that was admitted and read.
 pub(super) struct Task<'a> {
@@ -232,15 +231,20 @@ impl BatchResult {
         self.audit.extend(audit);
     }
 
-    /// Records the licences that were made: by the last event of their customer.
-    pub(super) fn note_licenses(&mut self, app: &AppSlug, made: &[License], tasks: &[Task<'_>]) {
-        for license in made {
+    /// Records the licences that were made or removed: by the last event of their customer.
+    pub(super) fn note_licenses(
+        &mut self,
+        app: &AppSlug,
+        changes: &[OwedLicenseChange],
+        tasks: &[Task<'_>],
+    ) {
+        for change in changes {
             let mut entries = self.entries.iter().rev();
-            let event = entries.find(|it| it.customer.as_ref() == Some(&license.customer));
+            let event = entries.find(|it| it.customer.as_ref() == Some(change.customer()));
             let event = event.map(|it| &it.key);
             let event = event.or_else(|| tasks.last().map(|task| task.key));
             let actor = event.map_or(Actor::Timer, |key| Actor::Event(key.clone()));
-            let entry = owed_licenses::audit_entry(app, &actor, license, self.now);
+            let entry = owed_licenses::audit_entry(app, &actor, change, self.now);
             self.audit.push(entry);
         }
     }

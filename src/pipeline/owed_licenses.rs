@@ -7,13 +7,12 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::order::Order;
-use crate::domain::access::license::License;
 use crate::domain::access::license_key::LicenseKey;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, LicenseId};
 use crate::domain::time::Timestamp;
 use crate::random;
-use crate::store::{Actor, AuditEntry, LicenseMaker, SealedKey, StoreError, Tx};
+use crate::store::{Actor, AuditEntry, LicenseMaker, OwedLicenseChange, SealedKey, StoreError, Tx};
 use crate::vault::{SealedFor, Vault, VaultError};
 
 /// Returns what the store makes licences with.
@@ -37,7 +36,7 @@ impl LicenseMaker for Maker {
 }
 
 /// Writes what has changed in a working set, and makes the licences that are owed for what is in it.
-/// Returns those.
+/// Returns those, and those that were removed.
 ///
 /// # Errors
 /// When the store fails, or no key can be made.
@@ -46,7 +45,7 @@ pub(super) async fn save(
     app: &AppSlug,
     working_set: &WorkingSet,
     now: Timestamp,
-) -> Result<Vec<License>, StoreError> {
+) -> Result<Vec<OwedLicenseChange>, StoreError> {
     tx.working_set_save(app, working_set, now).await?;
     tx.license_make_owed(app, working_set, now).await
 }
@@ -68,33 +67,49 @@ pub(super) fn sealed(
     })
 }
 
-/// The audit entries of licences that were made on the way of an order.
-pub(super) fn audit_entries(order: &Order, made: &[License]) -> Vec<AuditEntry> {
-    let entry = |license| {
-        let entry = audit_entry(&order.app, &order.actor, license, order.now);
+/// The audit entries of what became of licences on the way of an order.
+pub(super) fn audit_entries(order: &Order, changes: &[OwedLicenseChange]) -> Vec<AuditEntry> {
+    let entry = |change| {
+        let entry = audit_entry(&order.app, &order.actor, change, order.now);
         order.with_reason(entry)
     };
-    made.iter().map(entry).collect()
+    changes.iter().map(entry).collect()
 }
 
-/// The audit entry of a licence that was made.
+/// The audit entry of a licence that was made or removed.
 pub(super) fn audit_entry(
     app: &AppSlug,
     actor: &Actor,
-    license: &License,
+    change: &OwedLicenseChange,
     now: Timestamp,
 ) -> AuditEntry {
-    let source = license.source.as_ref();
-    let plan = source.map(|it| &it.plan);
-    let source = source.map(|it| &it.object.id);
+    let (operation, details) = match change {
+        OwedLicenseChange::Made(license) => {
+            let source = license.source.as_ref();
+            let plan = source.map(|it| &it.plan);
+            let source = source.map(|it| &it.object.id);
+            let details = json!({"id": license.id, "product": license.product, "from": null,
+                "to": license.status(now).as_str(), "expires_at": null, "plan": plan,
+                "source": source});
+            ("license_create", details)
+        }
+        OwedLicenseChange::Removed {
+            id,
+            product,
+            merged_into,
+            ..
+        } => {
+            let details = json!({"id": id, "product": product, "to": null,
+                "merged_into": merged_into});
+            ("license_delete", details)
+        }
+    };
     AuditEntry {
         app: app.clone(),
         at: now,
         actor: actor.clone(),
-        customer: Some(license.customer.clone()),
-        operation: "license_create".to_owned(),
-        details: json!({"id": license.id, "product": license.product, "from": null,
-            "to": license.status(now).as_str(), "expires_at": null, "plan": plan,
-            "source": source}),
+        customer: Some(change.customer().clone()),
+        operation: operation.to_owned(),
+        details,
     }
 }

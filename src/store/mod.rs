@@ -130,6 +130,7 @@ pub use license_maker::{LicenseMaker, SealedKey};
 pub(crate) use message::{AT_ONCE, Rest};
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub(crate) use message_search::Part;
+pub use owed_license::OwedLicenseChange;
 pub use package::{GrantedConstraint, NamedPackage};
 pub use page::{Listed, Position, Window};
 pub(crate) use pause::paused_lane;
