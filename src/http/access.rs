@@ -31,6 +31,7 @@ use crate::domain::access::check::{AccessCode, Extent};
 use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::access::versions::Scheme;
+use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::http::api::package::{PackageView, views_of};
 use crate::pipeline::access::{self, Asker, Everything, Question};
@@ -43,10 +44,23 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     openapi::resource("access", "The access check, for registries.", routes)
 }
 
+/// The app that a registry belongs to. An admin of any app may grant any package there, so a registry that
+/// belongs to one app asks for that one.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AppQuery {
+    /// The app whose tokens count; a token of another one is unknown. Without it, tokens of all apps count.
+    #[param(value_type = Option<String>, example = "default")]
+    app: Option<AppSlug>,
+}
+
 /// A question about one package.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct AccessQuery {
+    /// The app whose tokens count; a token of another one is unknown. Without it, tokens of all apps count.
+    #[param(value_type = Option<String>, example = "default")]
+    app: Option<AppSlug>,
     /// Its name, in any case.
     #[param(min_length = 1, example = "acme/tool")]
     package: Option<String>,
@@ -110,14 +124,15 @@ async fn check(
         return Ok(counted(&state, AccessAnswer::nobody()));
     };
     let asked = question::of_headers(&headers, query.wanted())?;
+    let app = query.app.as_ref();
     let answer = match &asked {
-        None => about(&state, &hash, query.question(), now).await?,
+        None => about(&state, &hash, app, query.question(), now).await?,
         Some(asked) => match &asked.about {
             // In a box: it takes more room than a question about a package, which is asked for each file.
-            About::Anything => Box::pin(anything(&state, &hash, now)).await?,
+            About::Anything => Box::pin(anything(&state, &hash, app, now)).await?,
             About::Package(wanted) => {
                 let question = wanted.question(asked.is_of_composer);
-                about(&state, &hash, question, now).await?
+                about(&state, &hash, app, question, now).await?
             }
         },
     };
@@ -130,31 +145,40 @@ async fn check(
     Ok(counted(&state, answer))
 }
 
-/// Answers about a package; `None` if nobody has the token.
+/// Answers about a package; `None` if nobody of the app has the token.
 async fn about(
     state: &AppState,
     hash: &TokenHash,
+    app: Option<&AppSlug>,
     question: Question<'_>,
     now: Timestamp,
 ) -> Result<Option<AccessAnswer>, ApiError> {
     let checked = state.access().check(hash, question, now).await?;
+    let checked = checked.filter(|it| is_of(app, &it.subject.app));
     Ok(checked.map(|checked| {
         note_token(state, &checked.subject.token, now);
         checked.into()
     }))
 }
 
-/// Answers whether a token is good for anything; `None` if nobody has it.
+/// Answers whether a token is good for anything; `None` if nobody of the app has it.
 async fn anything(
     state: &AppState,
     hash: &TokenHash,
+    app: Option<&AppSlug>,
     now: Timestamp,
 ) -> Result<Option<AccessAnswer>, ApiError> {
     let entry = access::enter(&state.store, hash, now).await?;
+    let entry = entry.filter(|it| is_of(app, &it.asker.app));
     Ok(entry.map(|entry| {
         note_use(state, &entry.asker, now);
         AccessAnswer::of(entry.code, entry.asker).warned(entry.warning)
     }))
+}
+
+/// Reports whether a question that is put to one app, or to all, may be answered by this one.
+fn is_of(asked: Option<&AppSlug>, app: &AppSlug) -> bool {
+    asked.is_none_or(|asked| asked == app)
 }
 
 /// Counts an answer.
@@ -233,11 +257,13 @@ impl ExtentView {
 #[utoipa::path(
     get,
     path = "/access/packages",
+    params(AppQuery),
     security(("customer_token" = []), ("customer_basic" = [])),
     responses(
         (status = 200, description = "Packages, each with a constraint or a list of versions.", body = PackagesAnswer),
         (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = AccessAnswer),
         (status = 403, description = "No token of this customer will help; the code says why.", body = AccessAnswer),
+        (status = 422, description = "`query_invalid`."),
         (status = 500, description = "`internal`."),
         (status = 503, description = "`unavailable`."),
     )
@@ -245,6 +271,7 @@ impl ExtentView {
 async fn packages(
     State(state): State<AppState>,
     client: ClientAddr,
+    ValidQuery(query): ValidQuery<AppQuery>,
     Headers(headers): Headers,
 ) -> Result<Response, ApiError> {
     let now = state.clock.now();
@@ -252,6 +279,7 @@ async fn packages(
         return Ok(counted(&state, AccessAnswer::nobody()).into_response());
     };
     let found = access::everything(&state.store, &hash, now).await?;
+    let found = found.filter(|it| is_of(query.app.as_ref(), &it.asker.app));
     let Some(found) = found else {
         let answer = counted(&state, AccessAnswer::nobody());
         note_wrong(&state, client, answer.code).await;
