@@ -283,12 +283,13 @@ const fn is_frozen(derived: &Derived) -> bool {
     matches!(derived.status, Status::Frozen { .. })
 }
 
-/// Reports whether a grant that reaches to an instant covers this release.
+/// Reports whether a grant that reaches to an instant covers this release. None covers a branch, which has
+/// moved on since.
 fn reachable(release: &Release, scheme: Scheme, until: Timestamp, constraint: &Constraint) -> bool {
     release.released_at <= until
         && scheme
             .version(&release.version)
-            .is_ok_and(|version| constraint.allows(&version))
+            .is_ok_and(|version| !version.is_dev() && constraint.allows(&version))
 }
 
 /// Returns everything that the holder may have, by package, so that registries can filter their

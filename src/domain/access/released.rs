@@ -12,11 +12,13 @@ use crate::domain::time::Timestamp;
 pub struct Released(HashMap<Version, Timestamp>);
 
 impl Released {
-    /// Reads the releases of a package among these. What is no version in its scheme is left out.
+    /// Reads the releases of a package among these. What is no version in its scheme is left out, and so is
+    /// what moves on under its name: when it was first released says nothing of what it is now.
     pub fn of(scheme: Scheme, package: &str, releases: &[Release]) -> Self {
         let mut times = HashMap::new();
         for release in releases.iter().filter(|it| it.package == package) {
-            if let Ok(version) = scheme.version(&release.version) {
+            let version = scheme.version(&release.version);
+            if let Some(version) = version.ok().filter(|it| !it.is_dev()) {
                 let first = times.entry(version).or_insert(release.released_at);
                 *first = release.released_at.min(*first);
             }
