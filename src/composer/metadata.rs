@@ -156,7 +156,7 @@ pub fn read(bytes: &[u8]) -> Result<Metadata, MetadataError> {
             return Err(MetadataError::TooManyVersions);
         }
         let versions = versions(&listed, is_minified, &mut names, &mut room)?;
-        packages.insert(name.to_lowercase(), Package { versions });
+        packages.insert(name.to_ascii_lowercase(), Package { versions });
     }
     // Composer asks for what either of the two lists names. Patterns are not read here: then every
     // package is asked for.
@@ -164,7 +164,7 @@ pub fn read(bytes: &[u8]) -> Result<Metadata, MetadataError> {
     let available = available.map(|listed| -> Result<BTreeSet<String>, MetadataError> {
         let listed = Members::read(listed)?.0;
         let names = listed.into_iter().filter_map(text);
-        Ok(names.map(|name| name.to_lowercase()).collect())
+        Ok(names.map(|name| name.to_ascii_lowercase()).collect())
     });
     // PHP takes an empty text for none.
     let filled = |it: Option<&RawValue>| it.and_then(text).filter(|it| !it.is_empty());

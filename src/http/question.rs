@@ -71,7 +71,7 @@ impl Wanted {
     pub(super) fn new(package: &str, version: Option<&str>) -> Self {
         let version = version.filter(|version| !version.is_empty());
         Self {
-            package: package.to_lowercase(),
+            package: package.to_ascii_lowercase(),
             version: version.map(str::to_owned),
             reference: None,
         }

@@ -204,7 +204,7 @@ async fn answer(
 ) -> Result<Answer, AccessError> {
     let package = question.package.filter(|package| !package.is_empty());
     // Names are kept in lower case; Cargo and older clients may ask in another.
-    let package = package.ok_or(AccessError::NoPackage)?.to_lowercase();
+    let package = package.ok_or(AccessError::NoPackage)?.to_ascii_lowercase();
     let basis = Basis::load_of(tx, &asker, Some(&package), now).await?;
     let scheme = basis.holder(&asker).schemes.of(&package);
     // What a Composer repository has under the name of such a package is another one.

@@ -9,16 +9,16 @@
 //! anywhere counts within a second everywhere. A change by this process counts at once: nothing that
 //! was read before it is used after it. Unknown tokens are not kept.
 
-mod kept;
-mod known;
+mod cache;
+mod cached_access;
 mod look_ups;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::kept::Kept;
-pub use self::known::{Checked, Subject};
-use self::known::{Known, Moment};
+use self::cache::Cache;
+use self::cached_access::{CachedAccess, ReadAt};
+pub use self::cached_access::{Checked, Subject};
 use self::look_ups::LookUps;
 use super::access::{self, AccessError, Question};
 use crate::domain::access::check;
@@ -34,7 +34,7 @@ pub struct AccessChecks(Arc<Shared>);
 struct Shared {
     store: Store,
     look_ups: LookUps,
-    kept: Kept,
+    cache: Cache,
 }
 
 impl AccessChecks {
@@ -42,7 +42,7 @@ impl AccessChecks {
     pub fn new(store: Store) -> Self {
         Self(Arc::new(Shared {
             look_ups: LookUps::new(store.clone()),
-            kept: Kept::default(),
+            cache: Cache::default(),
             store,
         }))
     }
@@ -67,21 +67,21 @@ impl AccessChecks {
         };
         let asked = PackageQuestion {
             token: *hash,
-            package: package.to_lowercase(),
+            package: package.to_ascii_lowercase(),
         };
-        let moment = Moment {
+        let read_at = ReadAt {
             began: Instant::now(),
             now,
             changes: shared.store.changes(),
         };
-        if let Some(known) = shared.kept.get(&asked, moment.changes, now) {
+        if let Some(known) = shared.cache.get(&asked, read_at.changes, now) {
             return Ok(Some(known.decide(
                 &asked.package,
                 question.version,
                 question.is_of_composer,
             )));
         }
-        Box::pin(self.look_up(asked, question, moment)).await
+        Box::pin(self.look_up(asked, question, read_at)).await
     }
 
     /// Asks the store, and keeps what it says.
@@ -89,9 +89,9 @@ impl AccessChecks {
         &self,
         asked: PackageQuestion,
         question: Question<'_>,
-        moment: Moment,
+        read_at: ReadAt,
     ) -> Result<Option<Checked>, AccessError> {
-        let (shared, now) = (&*self.0, moment.now);
+        let (shared, now) = (&*self.0, read_at.now);
         let Some(found) = shared.look_ups.find(asked.clone(), now).await? else {
             return Ok(None);
         };
@@ -100,12 +100,12 @@ impl AccessChecks {
             (question.version.map(str::to_owned), question.is_of_composer);
         let package = asked.package.clone();
         let decided = move || {
-            let known = Known::new(found, &package, moment);
+            let known = CachedAccess::new(found, &package, read_at);
             let checked = known.decide(&package, version.as_deref(), is_of_composer);
             (known, checked)
         };
         let (known, checked) = offload::run(comparisons, decided).await;
-        shared.kept.put(asked, Arc::new(known));
+        shared.cache.put(asked, Arc::new(known));
         Ok(Some(checked))
     }
 }

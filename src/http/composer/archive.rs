@@ -72,7 +72,7 @@ pub(super) async fn archive(
     mut request: Request,
 ) -> Result<Response, Refusal> {
     range::tidy(request.headers_mut());
-    let package = format!("{vendor}/{name}").to_lowercase();
+    let package = format!("{vendor}/{name}").to_ascii_lowercase();
     let answer = composer::archive(caller.request(&state), &package, &file).await?;
     let granted = match answer {
         Ok(granted) => granted,

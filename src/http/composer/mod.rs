@@ -124,7 +124,7 @@ async fn metadata(
         None => (named, false),
     };
     // Composer's names are in lower case; older clients may ask in another.
-    let package = validate::package(&format!("{vendor}/{name}").to_lowercase());
+    let package = validate::package(&format!("{vendor}/{name}").to_ascii_lowercase());
     let package = package.map_err(|_| not_found("there is no such package"))?;
     let dists = format!("{}/composer/dist/{package}/", caller.here);
     let answer = composer::metadata(caller.request(&state), &package, dev, &dists).await?;
