@@ -16,11 +16,12 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 /// True of an address that only neighbours on the link have, or many at once, in whatever notation. Clouds
 /// keep what a machine may know of itself there, its credentials too, and no receiver: operators who allow
 /// private addresses do not mean these.
-pub(super) fn is_of_the_link(address: IpAddr) -> bool {
-    /// Where clouds have the same elsewhere: Alibaba's, Azure's (which the registries call public), and by
-    /// IPv6 Amazon's two, Google's, Oracle's and Scaleway's.
-    const METADATA: [IpAddr; 7] = [
+pub(super) fn is_link_local_or_metadata(address: IpAddr) -> bool {
+    /// Where clouds have the same elsewhere: Alibaba's, Oracle's, Azure's (which the registries call
+    /// public), and by IPv6 Amazon's two, Google's, Oracle's and Scaleway's.
+    const METADATA: [IpAddr; 8] = [
         IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+        IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
         IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
         IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
         IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
@@ -28,28 +29,44 @@ pub(super) fn is_of_the_link(address: IpAddr) -> bool {
         IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
         IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
     ];
-    let address = match address {
-        IpAddr::V6(it) => within(it).map_or(address, IpAddr::V4),
-        IpAddr::V4(_) => address,
+    let is_one = |address: IpAddr| {
+        METADATA.contains(&address)
+            || address.is_multicast()
+            || match address {
+                IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+                IpAddr::V6(address) => address.is_unicast_link_local(),
+            }
     };
-    METADATA.contains(&address)
-        || address.is_multicast()
-        || match address {
-            IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-        }
+    let stands_for = match address {
+        IpAddr::V6(it) => within(it),
+        IpAddr::V4(_) => Vec::new(),
+    };
+    is_one(address) || stands_for.into_iter().map(IpAddr::V4).any(is_one)
 }
 
-/// The address of the other family that one of this family stands for: mapped, compatible, by NAT64 (with
-/// the prefix of all, or one of a network's own) or 6to4.
-fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let v4 = |high, low| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+/// The addresses of the other family that one of this family may stand for: mapped, compatible, translated
+/// (RFC 7915), by NAT64 (with the prefix of all, or one of a network's own), 6to4, Teredo or ISATAP. A
+/// network chooses among four layouts for NAT64 of its own (RFC 6052, 2.2), so that one can stand for several.
+fn within(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    // Eight bits of the one, then eight of the other.
+    let joined = |high: u16, low: u16| (high << 8) | (low >> 8);
     match address.segments() {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x64, 0xff9b, 1, _, _, _, high, low]
-        | [0x2002, high, low, ..] => Some(v4(high, low)),
-        _ => None,
+        | [0x2002, high, low, ..] => vec![v4(high, low)],
+        // Bits 64 to 71 are left out.
+        [0x64, 0xff9b, 1, d, e, f, g, h] => vec![
+            v4(g, h),
+            v4(d, joined(e, f)),
+            v4(joined(d, e << 8), f),
+            v4(joined(e, f), joined(f, g)),
+        ],
+        // With each bit turned over.
+        [0x2001, 0, _, _, _, _, high, low] => vec![v4(!high, !low)],
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => vec![v4(high, low)],
+        _ => Vec::new(),
     }
 }
 
@@ -79,10 +96,11 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     // A stand-in is judged as what it stands for, but for those that lead nowhere on the internet.
-    if let ([0x64, 0xff9b, 0, ..] | [0x2002, ..] | [_, _, _, _, _, 0xffff, ..], Some(inner)) =
-        (segments, within(address))
-    {
-        return is_public_v4(inner);
+    if matches!(
+        segments,
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x2002, ..] | [0, 0, 0, 0, 0, 0xffff, ..]
+    ) {
+        return within(address).into_iter().all(is_public_v4);
     }
     // Only what has been given out (2000::/3) is public, which leaves out loopback, unspecified,
     // compatible, unique local, link-local, site-local and multicast addresses.
@@ -114,7 +132,14 @@ mod tests {
             "::169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1:0:a9:fea9:fe00:0",
             "64:ff9b::6464:64c8",
+            "192.0.0.192",
+            "::ffff:0:a9fe:a9fe",
+            "2001:0:4136:e378:8000:63bf:5601:5601",
+            "2a00:1450:4001::5efe:a9fe:a9fe",
             "2002:a9fe:a9fe::1",
             "168.63.129.16",
             "::ffff:168.63.129.16",
@@ -123,7 +148,7 @@ mod tests {
             "fd00:c1::a9fe:a9fe",
             "fd00:42::42",
         ] {
-            assert!(is_of_the_link(link.parse().unwrap()), "{link}");
+            assert!(is_link_local_or_metadata(link.parse().unwrap()), "{link}");
         }
         for other in [
             "127.0.0.1",
@@ -135,9 +160,14 @@ mod tests {
             "::",
             "64:ff9b::7f00:1",
             "64:ff9b:1::a00:1",
+            "64:ff9b:1:a00:0:100::",
             "2002:a00:1::1",
+            "192.0.0.8",
         ] {
-            assert!(!is_of_the_link(other.parse().unwrap()), "{other}");
+            assert!(
+                !is_link_local_or_metadata(other.parse().unwrap()),
+                "{other}"
+            );
         }
     }
 

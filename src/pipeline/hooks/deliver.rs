@@ -55,8 +55,8 @@ const TRIES: i64 = 300;
 const AWAY: i64 = 3;
 
 /// The pauses of a hook that takes nothing.
-const FIRST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_mins(1);
+const FIRST_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+const LONGEST_RETRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The longest that a receiver can ask us to wait.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -233,7 +233,8 @@ impl Deliveries {
             let failures = u32::try_from(hook.failures).unwrap_or(u32::MAX);
             let asked = answers.iter().flatten().filter_map(|it| it.retry_after);
             let asked = asked.max().unwrap_or_default().min(LONGEST_WAIT);
-            rest = pause_after(failures, FIRST_REST, 2.0, LONGEST_REST).max(asked);
+            rest =
+                pause_after(failures, FIRST_RETRY_INTERVAL, 2.0, LONGEST_RETRY_INTERVAL).max(asked);
         }
         let is_gone = answers.iter().flatten().any(|it| it.status == 410);
         let too_long = hook

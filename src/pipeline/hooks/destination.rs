@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::address::{is_of_the_link, is_public};
+use super::address::{is_link_local_or_metadata, is_public};
 
 /// Where hooks may go.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ impl Destinations {
 
     /// True if an address may be reached.
     pub(super) fn include(self, address: IpAddr) -> bool {
-        !is_of_the_link(address) && (self.private || is_public(address))
+        !is_link_local_or_metadata(address) && (self.private || is_public(address))
     }
 }
 
