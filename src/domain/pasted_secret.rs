@@ -137,6 +137,10 @@ const PLACEHOLDERS: [&str; 12] = [
     "xxxxxx",
 ];
 
+/// The fewest characters of a secret, behind the beginning that all of its kind have. Providers make more
+/// than twenty; tests have shorter ones.
+const SHORTEST: usize = 4;
+
 const QUOTES: [char; 8] = ['"', '\'', '`', '“', '”', '„', '‘', '’'];
 
 /// Checks a text that is to be the secret of a provider for a use.
@@ -145,7 +149,13 @@ const QUOTES: [char; 8] = ['"', '\'', '`', '“', '”', '„', '‘', '’'];
 /// The mistake, as the end of a sentence that does not repeat the text.
 pub fn check(provider: Provider, wanted: SecretUse, text: &str) -> Result<(), String> {
     check_form(text)?;
-    let Some(found) = KNOWN.iter().find(|it| text.starts_with(it.prefix)) else {
+    let found = KNOWN.iter().find(|it| text.starts_with(it.prefix));
+    let prefix = found.map_or("", |it| it.prefix);
+    if text.len() - prefix.len() < SHORTEST {
+        // `whsec_$UNSET` of a shell is `whsec_`, with which anybody can sign.
+        return Err("is too short to be a secret: copy the whole text".to_owned());
+    }
+    let Some(found) = found else {
         return Ok(());
     };
     let is_known = KNOWN.iter().any(|it| it.provider == provider.as_str());
@@ -209,6 +219,10 @@ mod tests {
             (STRIPE, webhooks, " whsec_abcdef", "white space"),
             (STRIPE, webhooks, "whsec_abc\u{a0}def", "white space"),
             (STRIPE, webhooks, "whsec_äbc", "characters"),
+            (STRIPE, webhooks, "whsec_", "too short"),
+            (PADDLE, webhooks, "pdl_ntfset_", "too short"),
+            (STRIPE, webhooks, "x", "too short"),
+            (STRIPE, webhooks, "", "too short"),
             (
                 STRIPE,
                 webhooks,
