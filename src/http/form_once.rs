@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::idempotency::{answer, in_use, reserve};
+use super::idempotency::{answer, in_use, reserve, to_the_end};
 use super::{ApiError, AppState};
 use crate::store::idempotency::Attempt;
 
@@ -29,12 +29,15 @@ pub(super) async fn answer_form(
 ) -> Result<Response, ApiError> {
     // Pages, and what leads to one. What a form that was refused has met may have changed.
     let is_kept = |status: StatusCode| status.is_success() || status.is_redirection();
-    for _ in 0..LOOKS {
-        let attempt = reserve(&state, &id, &id).await?;
-        if !matches!(attempt, Attempt::Running) {
-            return answer(state, id, attempt, request, next, is_kept).await;
+    to_the_end(async move {
+        for _ in 0..LOOKS {
+            let attempt = reserve(&state, &id, &id).await?;
+            if !matches!(attempt, Attempt::Running) {
+                return answer(state, id, attempt, request, next, is_kept).await;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
-        tokio::time::sleep(BETWEEN_LOOKS).await;
-    }
-    Err(in_use())
+        Err(in_use())
+    })
+    .await
 }

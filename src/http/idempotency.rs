@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | the same request, finished | the first answer again, with `Idempotency-Replayed: true` |
 //! | the same request, still running | 409 `idempotency_key_in_use`: retry in a second |
-//! | another path, query, body or `If-Match` | 422 `idempotency_key_reused` |
+//! | another path, query, body, `Content-Type` or `If-Match` | 422 `idempotency_key_reused` |
 //! | the same request, whose answer was lost in a crash after its changes were made | 409 `idempotency_answer_lost` |
 //!
 //! Bodies are the same if their JSON is: a sender that writes its request again may order names
@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{IF_MATCH, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -81,9 +81,22 @@ pub(super) async fn once(
     };
     let id = digest(&[admin.actor.to_string().as_bytes(), key.as_bytes()]);
     let fingerprint = fingerprint(&parts, &body);
-    let attempt = reserve(&state, &id, &fingerprint).await?;
     let request = Request::from_parts(parts, Body::from(body));
-    answer(state, id, attempt, request, next, is_kept).await
+    to_the_end(async move {
+        let attempt = reserve(&state, &id, &fingerprint).await?;
+        answer(state, id, attempt, request, next, is_kept).await
+    })
+    .await
+}
+
+/// Does work that begins with a reservation, also if the sender hangs up: a reservation that nobody runs or
+/// gives back would hold the key for a minute.
+pub(super) async fn to_the_end(
+    work: impl Future<Output = Result<Response, ApiError>> + Send + 'static,
+) -> Result<Response, ApiError> {
+    // A panic has been reported already.
+    let done = request_context::detach(work).await;
+    done.unwrap_or(Err(ApiError::Internal { cause: None }))
 }
 
 /// Reserves a request. `id` names who asks and the key, `fingerprint` what is asked.
@@ -155,7 +168,15 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> String {
     let method = parts.method.as_str().as_bytes();
     let tags = parts.headers.get_all(IF_MATCH).iter();
     let tags: Vec<&[u8]> = tags.map(HeaderValue::as_bytes).collect();
-    digest(&[method, asked.as_bytes(), body, &tags.join(&b',')])
+    let content_type = parts.headers.get(CONTENT_TYPE);
+    let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
+    digest(&[
+        method,
+        asked.as_bytes(),
+        body,
+        &tags.join(&b','),
+        content_type,
+    ])
 }
 
 /// Hashes texts with SHA-256, each with its length, so that none can run into the next.
