@@ -1,14 +1,14 @@
 //! What a changing call says and nobody reads.
 //!
 //! A misspelt parameter of a list is refused; one of a call that changes something must be no less, or
-//! `?sotf=true` deletes for good. Nor may a condition be passed over: whoever sends `If-Match` counts on
+//! `?sotf=true` deletes for good. Nor may a body be passed over: `{"soft": true}` would. Nor may a condition be passed over: whoever sends `If-Match` counts on
 //! it that nothing is changed if somebody else was faster. What each call reads, its description says.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::MatchedPath;
-use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{CONTENT_LENGTH, IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use utoipa::openapi::path::{Operation, ParameterIn};
@@ -90,6 +90,14 @@ pub(super) fn refuse(parts: &Parts) -> Result<(), ApiError> {
         }
     }
     field_errors.finish_query(Some(()))?;
+    if parts.method == Method::DELETE && has_body(&parts.headers) {
+        return Err(ApiError::Invalid {
+            code: "body_invalid",
+            detail: "DELETE reads no body: what it reads is in the query, such as `?reason=`"
+                .into(),
+            errors: Vec::new(),
+        });
+    }
     if read.condition || !has_condition(&parts.headers) {
         return Ok(());
     }
@@ -100,6 +108,13 @@ pub(super) fn refuse(parts: &Parts) -> Result<(), ApiError> {
                  tag of its own"
                 .into(),
     })
+}
+
+/// True if a body comes that may say something. Some clients send `{}` with everything.
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+    let says_nothing = length.is_none_or(|it| matches!(it, "0" | "1" | "2"));
+    !says_nothing || headers.contains_key(TRANSFER_ENCODING)
 }
 
 fn has_condition(headers: &HeaderMap) -> bool {
