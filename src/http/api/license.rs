@@ -192,6 +192,7 @@ impl From<LicenseError> for ApiError {
             }
             LicenseError::NoCustomer(error) => Self::invalid(vec![no_customer(&error)]),
             LicenseError::CustomerDeleted => problem::customer_deleted(),
+            LicenseError::TooLate => Self::invalid_field("days", error.to_string()),
             LicenseError::Endless => Self::conflict("license_endless", error.to_string()),
             LicenseError::EndsLater(end) => Self::invalid(vec![FieldError::new(
                 "expires_at",

@@ -81,7 +81,8 @@ pub(super) async fn change_in(
 ///
 /// # Errors
 /// When there is no such licence, it is in another state than `only_if` says, it has no end or a later
-/// one, or its customer was deleted: it would be valid for nobody.
+/// one, the end would lie beyond what a time can say, or its customer was deleted: it would be valid for
+/// nobody.
 pub async fn renew(
     store: &Store,
     order: &Order,
@@ -111,6 +112,9 @@ pub(super) async fn renew_in(
         Renewal::Until(later) => later,
         Renewal::Days(days) => end.max(order.now).plus(day() * days),
     };
+    if later >= Timestamp::LIMIT {
+        return Err(LicenseError::TooLate);
+    }
     let changed = later != end;
     if changed {
         let before = owned.license.clone();

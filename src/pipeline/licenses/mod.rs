@@ -47,6 +47,9 @@ pub enum LicenseError {
     /// It never ends, so there is nothing to renew.
     #[error("the licence never ends")]
     Endless,
+    /// It would end later than a time can say.
+    #[error("the days lead beyond 2262-04-11T23:47:16Z, the limit of times here")]
+    TooLate,
     /// It ends later than it would after the renewal.
     #[error("the licence ends at {0}")]
     EndsLater(Timestamp),
