@@ -140,6 +140,11 @@ impl LicenseCode {
 }
 
 impl License {
+    /// True if it is for this product, or any is asked for.
+    pub fn is_for(&self, product: Option<&str>) -> bool {
+        product.is_none_or(|product| product == self.product)
+    }
+
     /// Returns the status of the licence by itself.
     pub fn status(&self, now: Timestamp) -> LicenseStatus {
         if self.revoked.is_some() {

@@ -29,7 +29,7 @@ pub(super) struct LicenseSourceView {
     plan: String,
     /// Only what was released until then is included; null for everything.
     #[schema(format = DateTime)]
-    until: Option<String>,
+    pub(super) until: Option<String>,
 }
 
 impl LicenseSourceView {

@@ -19,6 +19,8 @@ use crate::store::{Listed, Store, StoreError, Tx, Window};
 pub struct ActivationOrder {
     /// The key of the licence.
     pub key: TypedKey,
+    /// The product that it must be for; `None` takes any.
+    pub product: Option<String>,
     /// What the program knows the machine by.
     pub fingerprint: String,
     /// A name for people.
@@ -41,6 +43,8 @@ pub struct Places {
 pub struct Activated {
     /// The activation.
     pub activation: Activation,
+    /// The product of the licence.
+    pub product: String,
     /// The places of the licence.
     pub places: Places,
     /// The order changed something: the place was free.
@@ -68,6 +72,9 @@ pub async fn activate(
     let mut tx = store.begin_in(&order.app).await?;
     let found = by_key(&mut tx, &order.app, &wanted.key).await?;
     let license = &found.license;
+    if !license.is_for(wanted.product.as_deref()) {
+        return Err(LicenseError::NotFound);
+    }
     let code = license.judge(&found.customer, &found.plans, order.now);
     if !code.is_valid() {
         return Err(LicenseError::Invalid(code));
@@ -77,6 +84,7 @@ pub async fn activate(
         return Ok(Activated {
             activation,
             places: places_of(&found),
+            product: found.license.product,
             changed: false,
         });
     }
@@ -95,10 +103,12 @@ pub async fn activate(
         created_at: order.now,
     };
     let changed = tx.activation_add(&activation).await?;
+    let product = license.product.clone();
     let places = audited(&mut tx, order, found, &activation.id, Step::Taken).await?;
     tx.commit().await?;
     Ok(Activated {
         activation,
+        product,
         places,
         changed,
     })

@@ -8,6 +8,17 @@ use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
 
+/// What is asked about a key.
+#[derive(Clone, Debug)]
+pub struct KeyQuestion {
+    /// The key, as it was typed.
+    pub key: TypedKey,
+    /// Where it is used; `None` judges the licence by itself.
+    pub fingerprint: Option<String>,
+    /// The product that it is for: a key of another one is unknown. `None` takes any.
+    pub product: Option<String>,
+}
+
 /// The verdict on a key.
 #[derive(Debug)]
 pub struct Judged {
@@ -26,8 +37,7 @@ pub struct Judged {
 pub async fn validate(
     store: &Store,
     app: &AppSlug,
-    key: &TypedKey,
-    fingerprint: Option<&str>,
+    question: &KeyQuestion,
     now: Timestamp,
 ) -> Result<Judged, StoreError> {
     let mut tx = store.read().await?;
@@ -36,14 +46,16 @@ pub async fn validate(
         owned: None,
         activation: None,
     };
-    let Some(license) = tx.license_find_by_key(app, key).await? else {
+    let found = tx.license_find_by_key(app, &question.key).await?;
+    let found = found.filter(|it| it.license.is_for(question.product.as_deref()));
+    let Some(license) = found else {
         return Ok(unknown);
     };
     let Some(found) = owned(&mut tx, app, license).await? else {
         return Ok(unknown);
     };
     let code = found.license.judge(&found.customer, &found.plans, now);
-    let (code, activation) = match fingerprint {
+    let (code, activation) = match &question.fingerprint {
         Some(fingerprint) => {
             let there = tx.activation_find(&found.license.id, fingerprint).await?;
             let limit = found.activations_allowed();

@@ -57,6 +57,9 @@ impl From<Activation> for ActivationView {
 pub(in crate::http) struct ActivatedView {
     #[serde(flatten)]
     activation: ActivationView,
+    /// The product that the key is for.
+    #[schema(examples("acme-desktop"))]
+    product: String,
     /// How many activations the licence may have at once; null: as many as are wanted.
     activations_limit: Option<u32>,
     /// How many it has now.
@@ -69,6 +72,7 @@ impl From<Activated> for ActivatedView {
     fn from(activated: Activated) -> Self {
         Self {
             activation: activated.activation.into(),
+            product: activated.product,
             activations_limit: activated.places.limit,
             activations: activated.places.taken,
             changed: activated.changed,
@@ -119,6 +123,10 @@ pub(in crate::http) struct ActivateBody {
     /// A name for people, such as the machine's. One line; none by default.
     #[schema(min_length = 1, max_length = 255, examples("Ada's laptop"))]
     name: Option<String>,
+    /// The product that is activated. With it, a key of another product is unknown (404
+    /// `license_not_found`); without it, the key of any product takes a place.
+    #[schema(min_length = 1, max_length = 255, examples("acme-desktop"))]
+    product: Option<String>,
 }
 
 impl ActivateBody {
@@ -133,6 +141,7 @@ impl ActivateBody {
                 .zip(name)
                 .map(|(fingerprint, name)| ActivationOrder {
                     key: TypedKey::read(&self.key),
+                    product: self.product,
                     fingerprint,
                     name,
                 }),

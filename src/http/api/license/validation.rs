@@ -10,7 +10,7 @@ use crate::domain::validate;
 use crate::http::api::license_source::LicenseSourceView;
 use crate::http::openapi::words;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::licenses::validate::Judged;
+use crate::pipeline::licenses::validate::{Judged, KeyQuestion};
 use crate::pipeline::licenses::{self, OwnedLicense};
 
 /// A key to validate, and where it is used.
@@ -26,6 +26,10 @@ pub(in crate::http) struct KeyBody {
     /// active there (else `activation_missing`); without it, the licence is judged by itself. One line.
     #[schema(min_length = 1, max_length = 255, examples("9f86d081884c7d65"))]
     fingerprint: Option<String>,
+    /// The product that the key is for. With it, a key of another product is unknown (`license_unknown`);
+    /// without it, the key of any product is judged.
+    #[schema(min_length = 1, max_length = 255, examples("acme-desktop"))]
+    product: Option<String>,
 }
 
 /// The verdict on a key, and what the key is for.
@@ -41,7 +45,8 @@ pub(in crate::http) struct ValidationView {
     expires_at: Option<String>,
     customer_id: Option<String>,
     customer_status: Option<&'static str>,
-    /// For frozen customers: the time up to which releases stay available.
+    /// The time up to which releases stay available, if the customer is frozen or what this licence was
+    /// bought with has ended.
     #[schema(format = DateTime)]
     frozen_at: Option<String>,
     /// How many activations it may have at once; null: as many as are wanted.
@@ -68,13 +73,14 @@ impl From<Judged> for ValidationView {
         let (license, customer) = judged.owned.map(|it| (it.license, it.customer)).unzip();
         let shown = customer.as_ref().map(|it| &it.derived);
         let expires_at = license.as_ref().and_then(|it| it.expires_at);
-        let frozen_at = shown.and_then(|it| it.frozen_at);
+        let ended_at = source.as_ref().and_then(|it| it.until.clone());
+        let frozen_at = shown.and_then(|it| it.frozen_at).map(|at| at.to_string());
         Self {
             valid: code.is_valid(),
             code,
             expires_at: expires_at.map(|at| at.to_string()),
             customer_status: shown.map(|it| it.status.as_str()),
-            frozen_at: frozen_at.map(|at| at.to_string()),
+            frozen_at: ended_at.or(frozen_at),
             customer_id: customer.map(|it| it.id.into()),
             license_id: license.as_ref().map(|it| it.id.to_string()),
             product: license.map(|it| it.product),
@@ -94,8 +100,12 @@ pub(in crate::http) async fn validate_in(
 ) -> Result<ValidationView, ApiError> {
     let fingerprint = body.fingerprint.as_deref().map(validate::line).transpose();
     let fingerprint = fingerprint.map_err(|error| ApiError::invalid_field("fingerprint", error))?;
-    let (key, now) = (TypedKey::read(&body.key), state.clock.now());
-    let judged =
-        licenses::validate::validate(&state.store, app, &key, fingerprint.as_deref(), now).await?;
+    let question = KeyQuestion {
+        key: TypedKey::read(&body.key),
+        fingerprint,
+        product: body.product,
+    };
+    let now = state.clock.now();
+    let judged = licenses::validate::validate(&state.store, app, &question, now).await?;
     Ok(judged.into())
 }
