@@ -32,15 +32,15 @@ impl Licenses {
     }
 
     /// What is shown of them; nothing of those whose customer was erased, nor of what proved to be paid
-    /// by the account of a deleted customer: whether it was known as somebody else's before, and a
-    /// licence was made for them then, tells the path. Such a licence is not granted.
+    /// by the account of a deleted customer, or by nobody known: whether it was known as somebody else's
+    /// before, and a licence was made for them then, tells the path. Such a licence is not granted.
     pub(crate) fn seen(
         self,
         working_set: &WorkingSet,
         now: Timestamp,
     ) -> BTreeMap<(ObjectKey, String), SeenLicense> {
         let seen = self.0.into_iter().filter_map(|(key, owed)| {
-            if is_of_the_deleted(working_set, &owed.source) {
+            if is_of_nobody(working_set, &owed.source) {
                 return None;
             }
             let row = working_set.customers.get(&owed.customer)?;
@@ -73,8 +73,11 @@ impl Licenses {
     }
 }
 
-fn is_of_the_deleted(working_set: &WorkingSet, source: &ObjectKey) -> bool {
+fn is_of_nobody(working_set: &WorkingSet, source: &ObjectKey) -> bool {
     let payment = working_set.payments.get(source);
+    if payment.is_some_and(|it| it.account.is_none()) {
+        return true;
+    }
     let paid_by = payment.and_then(|it| it.history.account.as_ref());
     let subscription = working_set.subscriptions.get(source);
     let payer = subscription.and_then(|it| it.account.as_ref());
