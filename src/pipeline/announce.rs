@@ -29,6 +29,10 @@ const LEASE: Duration = Duration::from_secs(30);
 /// waiting for it, which would have the changes published again.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// A lease that ends later than this was given by a clock that was ahead, and is no longer heeded. Longer
+/// than a lease, because the clocks of two workers differ a little.
+const LONGEST_LEASE: Duration = Duration::from_mins(1);
+
 /// The lease.
 const NAME: &str = "changes";
 
@@ -67,7 +71,9 @@ pub async fn announce(
         return Ok(Announced::default());
     }
     let mut tx = store.begin().await?;
-    if !tx.lease_take(NAME, holder, now.plus(LEASE), now).await? {
+    let longest = now.plus(LONGEST_LEASE);
+    let until = now.plus(LEASE);
+    if !tx.lease_take(NAME, holder, until, (now, longest)).await? {
         return Ok(Announced::default());
     }
     // Read after the lease was taken: the one before may have published some meanwhile.

@@ -231,6 +231,28 @@ impl Tx {
         Ok(self.execute(sql, binds).await? > 0)
     }
 
+    /// Makes due now what was put off further than any pause, by a clock that was ahead: `leased` and `rests`
+    /// are the latest ends of a lease and of a rest that clocks which agree can have given.
+    pub(crate) async fn hook_heed_clock(
+        &mut self,
+        now: Timestamp,
+        leased: Timestamp,
+        rests: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE hooks SET leased_until = $1 WHERE leased_until > $2";
+        self.execute(sql, binds![now, leased]).await?;
+        let sql = "UPDATE hooks SET rest_until = $1 WHERE rest_until > $2";
+        self.execute(sql, binds![now, rests]).await?;
+        // By hook, as the index of what is due is.
+        let sql = r"
+            UPDATE hook_deliveries
+            SET next_at = $1
+            WHERE hook_id IN (SELECT id FROM hooks) AND settled_at IS NULL AND next_at > $2
+        ";
+        self.execute(sql, binds![now, rests]).await?;
+        Ok(())
+    }
+
     /// Ends the rest of a hook: an admin wants something to be sent now.
     pub(crate) async fn hook_wake(
         &mut self,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tracing::error;
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::ACCOUNTS;
+use super::retries::Backoff;
 use crate::pipeline::acknowledged::{self, Look};
 use crate::store::StoreError;
 

@@ -8,8 +8,8 @@ use futures::FutureExt;
 use tracing::{debug, error, warn};
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::EVENTS;
+use super::retries::Backoff;
 #[cfg(feature = "otel")]
 use super::span::EventSpan;
 use super::stop::Stop;

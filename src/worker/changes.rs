@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::loops::Loops;
 use super::part::CHANGES;
+use super::retries::Backoff;
 use crate::pipeline::announce::{self, AnnounceError};
 use crate::queue::Announcer;
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::EVENTS;
+use super::retries::Backoff;
 use super::shards::{Batch, Shards};
 use super::stop::Stop;
 use crate::pipeline::incoming::named_by;

@@ -1,18 +1,21 @@
 //! Delivering changes to hooks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tracing::error;
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::HOOKS;
+use super::retries::Backoff;
 use crate::pipeline::hooks::{Delivered, Deliveries};
 use crate::store::StoreError;
 
 /// The time between looks for deliveries that are due. A look that finds none reads a small table.
 const INTERVAL: Duration = Duration::from_millis(250);
+
+/// The time between looks for what a clock that was ahead has put off.
+const CLOCK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Most hooks that are delivered to at once. A slow receiver keeps its own hook waiting alone.
 const AT_ONCE: usize = 16;
@@ -26,8 +29,17 @@ impl Worker {
     pub(super) async fn run_hooks(self, deliveries: Deliveries) {
         let mut backoff = Backoff::new();
         let mut rounds: JoinSet<Result<Delivered, StoreError>> = JoinSet::new();
+        // The first look is at once: a wrong clock is set right when the machine starts.
+        let mut heeds_at = Instant::now();
         loop {
-            let mut delay = match self.begin_rounds(&deliveries, &mut rounds).await {
+            let begun = async {
+                if heeds_at <= Instant::now() {
+                    deliveries.heed_clock(&self.store, self.clock.now()).await?;
+                    heeds_at = Instant::now() + CLOCK_INTERVAL;
+                }
+                self.begin_rounds(&deliveries, &mut rounds).await
+            };
+            let mut delay = match begun.await {
                 Ok(()) => {
                     self.outages.store_answered(HOOKS);
                     INTERVAL

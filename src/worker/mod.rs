@@ -16,7 +16,6 @@
 
 mod acknowledged;
 mod attempts;
-mod backoff;
 mod changes;
 mod events;
 mod failure;
@@ -28,6 +27,7 @@ mod pauses;
 mod reconciles;
 mod refetches;
 mod replays;
+mod retries;
 mod shards;
 #[cfg(feature = "otel")]
 mod span;
@@ -50,11 +50,11 @@ use crate::pipeline::hooks::Deliveries;
 use crate::pipeline::{erasure, policy, relay, timers};
 use crate::queue::{Announcer, Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
-use backoff::Backoff;
 use failure::failures_in;
 use loops::Loops;
 use outages::Outages;
 use part::{RELAY, TIMERS, part_of};
+use retries::Backoff;
 use stop::Stop;
 
 /// Most messages of one transaction. That spreads the cost of the statements thinly enough, and the

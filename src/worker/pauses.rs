@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing::info;
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::PAUSES;
+use super::retries::Backoff;
 use crate::pipeline::pauses;
 use crate::queue::Publisher;
 

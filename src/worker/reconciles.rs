@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::RECONCILES;
+use super::retries::Backoff;
 use crate::causes::chain;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::reconcile::{self, ReconcileError};

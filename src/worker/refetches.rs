@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::REFETCHES;
+use super::retries::Backoff;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::refetch::{self, Step};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::REPLAYS;
+use super::retries::Backoff;
 use crate::causes::chain;
 use crate::pipeline::bulk_replay;
 use crate::pipeline::replay::ReplayError;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing::info;
 
 use super::Worker;
-use super::backoff::Backoff;
 use super::part::UPKEEP;
+use super::retries::Backoff;
 use crate::domain::span::Span;
 use crate::pipeline::{flags, history, retention, silence};
 use crate::store::StoreError;

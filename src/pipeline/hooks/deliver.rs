@@ -61,6 +61,13 @@ const LONGEST_RETRY_INTERVAL: Duration = Duration::from_mins(1);
 /// The longest that a receiver can ask us to wait.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
+/// A lease that ends later than this was given by a clock that was ahead, and is no longer heeded. Longer than
+/// a lease, because the clocks of two workers differ a little.
+const LONGEST_LEASE: Duration = Duration::from_mins(5);
+
+/// The same of a rest, and of the next try of a delivery.
+const LONGEST_REST: Duration = Duration::from_hours(25);
+
 /// What delivers.
 #[derive(Clone)]
 pub struct Deliveries {
@@ -94,6 +101,17 @@ impl Deliveries {
     /// When the store failed.
     pub async fn due(&self, store: &Store, now: Timestamp) -> Result<Vec<Hook>, StoreError> {
         store.read().await?.hook_due(now, ROUND).await
+    }
+
+    /// Makes due what a clock that was ahead has put off.
+    ///
+    /// # Errors
+    /// When the store failed.
+    pub async fn heed_clock(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = store.begin().await?;
+        let (leased, rests) = (now.plus(LONGEST_LEASE), now.plus(LONGEST_REST));
+        tx.hook_heed_clock(now, leased, rests).await?;
+        tx.commit().await
     }
 
     /// Makes a round for each hook for which something is due, one after the other.

@@ -74,6 +74,29 @@ async fn what_waits_is_what_the_hook_wanted_when_it_happened(engine: Engine) {
     );
 }
 
+/// A clock that was a year ahead gave leases, rests and next tries; then it was set right.
+async fn a_clock_that_was_ahead_stops_no_hook(engine: Engine) {
+    const YEAR: u64 = 365 * 86_400;
+    for status in [204, 500] {
+        let rig = Rig::start(engine).await;
+        let receiver = Receiver::start().await;
+        rig.hook(&receiver.url, &["customer.created"]).await;
+        receiver.says(status);
+        rig.pass(YEAR);
+        rig.customer(json!({"name": "Ada"})).await;
+        assert_eq!(rig.delivers().await.failed, usize::from(status == 500));
+        rig.clock().set(NOW);
+        receiver.says(204);
+        receiver.taken();
+        rig.customer(json!({"name": "Bob"})).await;
+        assert_eq!(rig.delivers().await.delivered, 0, "what was put off");
+        rig.heeds_clock().await;
+        rig.delivers_all().await;
+        let expected = if status == 500 { 2 } else { 1 };
+        assert_eq!(receiver.taken().len(), expected, "{status}");
+    }
+}
+
 async fn what_waits_of_an_erased_customer_tells_ids_alone(engine: Engine) {
     let rig = Rig::start(engine).await;
     let receiver = Receiver::start().await;
@@ -127,6 +150,7 @@ async fn what_cannot_be_signed_is_not_sent_and_waits_for_the_right_key(engine: E
 }
 
 on_both_stores! {
+    a_clock_that_was_ahead_stops_no_hook,
     what_cannot_be_signed_is_not_sent_and_waits_for_the_right_key,
     a_try_is_signed_with_the_secrets_of_its_time,
     what_waits_is_what_the_hook_wanted_when_it_happened,

@@ -85,6 +85,12 @@ impl Receiver {
     }
 }
 
+fn deliveries(private: bool) -> Deliveries {
+    client();
+    let sender = HookSender::new(Destinations::new(private)).unwrap();
+    Deliveries::new(sender, Vault::new(&[7; 32]), Span::days(5))
+}
+
 pub(super) const HOOKS: &str = "/apps/default/hooks";
 
 impl Rig {
@@ -99,11 +105,15 @@ impl Rig {
         self.delivers_to(true).await
     }
 
+    /// Makes due what a clock that was ahead has put off, as the worker does.
+    pub(super) async fn heeds_clock(&self) {
+        let deliveries = deliveries(true);
+        let heeded = deliveries.heed_clock(&self.store, self.now()).await;
+        heeded.unwrap();
+    }
+
     async fn delivers_to(&self, private: bool) -> Delivered {
-        client();
-        let sender = HookSender::new(Destinations::new(private)).unwrap();
-        let deliveries = Deliveries::new(sender, Vault::new(&[7; 32]), Span::days(5));
-        deliveries
+        deliveries(private)
             .deliver_due(&self.store, self.clock())
             .await
             .unwrap()

@@ -62,6 +62,21 @@ async fn change(store: &Store, entries: &[AuditEntry]) {
     tx.commit().await.unwrap();
 }
 
+async fn a_lease_of_a_clock_that_was_ahead_is_not_heeded(engine: Engine) {
+    let TestStore {
+        store,
+        place: _place,
+    } = TestStore::new(engine, at(0)).await;
+    let store = store.announcing(true);
+    change(&store, &[entry(1, "create")]).await;
+    let told = Told::default();
+    *told.refuses.lock().unwrap() = vec!["customer.created"];
+    let failed = announce(&store, &told, "a", at(1_000_000)).await;
+    assert!(matches!(failed, Err(AnnounceError::Queue(_))), "{failed:?}");
+    told.refuses.lock().unwrap().clear();
+    assert_eq!(announce(&store, &told, "b", at(2)).await.unwrap().count, 1);
+}
+
 async fn a_broker_that_refuses_loses_nothing_and_turns_nothing_round(engine: Engine) {
     let TestStore { store, place } = TestStore::new(engine, at(0)).await;
     let store = store.announcing(true);
@@ -178,4 +193,7 @@ async fn nothing_is_kept_for_a_broker_that_is_not_to_be_told() {
     server.stop().await;
 }
 
-on_both_stores! { a_broker_that_refuses_loses_nothing_and_turns_nothing_round }
+on_both_stores! {
+    a_broker_that_refuses_loses_nothing_and_turns_nothing_round,
+    a_lease_of_a_clock_that_was_ahead_is_not_heeded,
+}
