@@ -108,7 +108,11 @@ impl StartError {
         let (Self::Store(source) | Self::StoreAt { source, .. }) = self else {
             return false;
         };
-        matches!(source.trouble(), Some(Trouble::Away | Trouble::Busy))
+        matches!(
+            source.trouble(),
+            // A standby may be the primary in a moment.
+            Some(Trouble::Away | Trouble::Busy | Trouble::ReadOnly)
+        )
     }
 
     pub(super) fn io(what: String) -> impl FnOnce(std::io::Error) -> Self {

@@ -19,6 +19,8 @@ const NO_PRIVILEGE: &str = "42501";
 
 const UNDEFINED_TABLE: &str = "42P01";
 
+const NOT_SUPPORTED: &str = "0A000";
+
 const TOO_MANY_CONNECTIONS: &str = "53300";
 
 /// Turns an error of the server, or of the way to it, into one of the store.
@@ -29,7 +31,23 @@ pub(super) fn failed(source: sqlx::Error) -> StoreError {
             trouble: Trouble::Pooled,
         };
     }
+    if is_of_standby(&source) {
+        return StoreError::Database {
+            source: source.into(),
+            trouble: Trouble::ReadOnly,
+        };
+    }
     StoreError::of_engine(source, verdict)
+}
+
+/// True of what a standby answers to the beginning of a transaction that may write. The code says only that
+/// something is not supported, so the sentence decides: in another language than English it is an error like any
+/// other.
+fn is_of_standby(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|it| {
+        it.code().as_deref() == Some(NOT_SUPPORTED) && it.message().contains("during recovery")
+    })
 }
 
 /// True of what a pooler answers that gives each transaction another session, and a server never: statements

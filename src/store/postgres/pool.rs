@@ -58,6 +58,9 @@ pub(super) struct Pool {
     name: &'static str,
     options: PgConnectOptions,
     gate: Gate,
+    /// Why the last try to connect failed, for those who are refused meanwhile: a wrong password is no server
+    /// that is away.
+    failure: Mutex<Option<Arc<StoreError>>>,
     shared: Arc<Shared>,
     most: u32,
     opened: AtomicU64,
@@ -93,6 +96,7 @@ impl Pool {
             name,
             options,
             gate: Gate::default(),
+            failure: Mutex::default(),
             shared: Arc::new(Shared {
                 places: Arc::new(Semaphore::new(places)),
                 resting: Mutex::default(),
@@ -135,8 +139,11 @@ impl Pool {
     /// Takes a connection; one that was used within this time is not asked whether it is still there.
     async fn take_rested(&self, unasked: Duration) -> Result<Lease, StoreError> {
         let turn = self.gate.enter().await.map_err(|closed| {
-            let source = std::io::Error::other(closed);
-            failed(sqlx::Error::Io(source))
+            let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*failure {
+                Some(failure) => StoreError::Shared(Arc::clone(failure)),
+                None => failed(sqlx::Error::Io(std::io::Error::other(closed))),
+            }
         })?;
         let places = Arc::clone(&self.shared.places);
         let place = match timeout(FREE_TIME, places.acquire_owned()).await {
@@ -193,16 +200,23 @@ impl Pool {
             }
             Ok(Err(error)) => {
                 // A server with too many connections is there, and ours may be free in a moment.
-                if !is_of_many_connections(&error) {
-                    turn.not_reached();
+                if is_of_many_connections(&error) {
+                    return Err(failed(error));
                 }
-                Err(failed(error))
+                Err(self.not_reached(turn, failed(error)))
             }
-            Err(_elapsed) => {
-                turn.not_reached();
-                Err(away("connecting took too long"))
-            }
+            Err(_elapsed) => Err(self.not_reached(turn, away("connecting took too long"))),
         }
+    }
+
+    /// Notes why the server was not reached, before anybody else is refused because of it.
+    fn not_reached(&self, turn: Turn, error: StoreError) -> StoreError {
+        let error = Arc::new(error);
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        *failure = Some(Arc::clone(&error));
+        drop(failure);
+        turn.not_reached();
+        StoreError::Shared(error)
     }
 
     /// Ends all connections, after the transactions that are under way.
