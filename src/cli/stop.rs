@@ -1,4 +1,4 @@
-//! Signals to stop: SIGTERM from a service manager, SIGINT from a terminal.
+//! Signals to stop: SIGTERM from a service manager, SIGINT from a terminal, SIGHUP from one that is closed.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -8,6 +8,7 @@ use super::error::CliError;
 pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl StopSignals {
@@ -15,6 +16,7 @@ impl StopSignals {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(CliError::io("wait for SIGTERM"))?,
             interrupt: signal(SignalKind::interrupt()).map_err(CliError::io("wait for SIGINT"))?,
+            hang_up: signal(SignalKind::hangup()).map_err(CliError::io("wait for SIGHUP"))?,
         })
     }
 
@@ -23,6 +25,7 @@ impl StopSignals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hang_up.recv() => "SIGHUP",
         }
     }
 }
