@@ -66,10 +66,20 @@ async fn a_place_is_taken_and_given_back(engine: Engine) {
         "fingerprint": "one", "name": "Ada's laptop", "created_at": "2026-01-05T12:00:00.000Z"});
     let list = rig.get(&format!("{path}/activations")).await.expect(200);
     assert_eq!(list["data"], json!([expected]));
+    expected["product"] = json!("Tool");
     expected["activations_limit"] = json!(2);
     expected["activations"] = json!(1);
     expected["changed"] = json!(true);
     assert_eq!(first, expected);
+
+    // A key of another product is as unknown as one that nobody has.
+    for path in ["/licenses/activate", "/licenses/validate"] {
+        let body = |product| json!({"key": key, "fingerprint": "one", "product": product});
+        rig.post(path, body("Tool")).await.expect(200);
+        let other = rig.post(path, body("Other")).await.body;
+        let code = ["license_not_found", "license_unknown"];
+        assert!(code.contains(&other["code"].as_str().unwrap()), "{other}");
+    }
 
     // As it is repeated after an answer that was lost.
     let again = activate(&rig, &key, "one").await;

@@ -39,6 +39,42 @@ fn is_replayed(answer: &Answer) -> bool {
     answer.header("idempotency-replayed") == "true"
 }
 
+/// Whoever hangs up at whatever point may send the same again in a moment.
+async fn a_sender_that_hangs_up_locks_no_key(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let body = json!({"name": "Ada"});
+    let key = |number: u64| format!("k-{number}");
+    for number in 0..40 {
+        let (key, given_up) = (key(number), Duration::from_micros(number * 150));
+        let sent = rig.post_keyed(ROOT, &key, "/customers", &body);
+        let _ = tokio::time::timeout(given_up, sent).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for number in 0..40 {
+        let key = key(number);
+        let again = rig.post_keyed(ROOT, &key, "/customers", &body).await;
+        again.expect(201);
+    }
+    assert_eq!(rig.customers().await, 40);
+}
+
+async fn another_content_type_is_another_request(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let bearer = format!("Bearer {ROOT}");
+    let send = async |content_type: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("idempotency-key", "k-1"),
+            ("content-type", content_type),
+        ];
+        let asked = ("POST", "/api/v1/customers");
+        rig.send_text(asked, &headers, r#"{"name": "Ada"}"#).await
+    };
+    assert_eq!(send("text/plain").await.status, 415);
+    let json = send("application/json").await;
+    json.refused(422, "idempotency_key_reused");
+}
+
 async fn a_request_that_is_sent_twice_gets_the_first_answer_again(engine: Engine) {
     let rig = Rig::start(engine).await;
     let body = json!({"name": "Ada"});
@@ -377,6 +413,8 @@ async fn keys_are_removed_after_a_day(engine: Engine) {
 }
 
 on_both_stores! {
+    a_sender_that_hangs_up_locks_no_key,
+    another_content_type_is_another_request,
     a_request_that_is_sent_twice_gets_the_first_answer_again,
     a_refusal_is_an_answer_like_any_other,
     a_key_stands_for_one_request,

@@ -47,7 +47,7 @@ async fn a_body_that_nobody_reads_takes_no_later_request_along() {
         (
             "DELETE /api/v1/customers/cust_01939f1bf0007cc8a4d0b1c2d3e4f506",
             &owner,
-            404,
+            422,
         ),
         ("POST /webhooks/stripe", "", 400),
         ("POST /webhooks/nobody", "", 404),
