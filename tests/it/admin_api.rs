@@ -1,6 +1,7 @@
 //! The admin API and the access check, through the real router over a real store.
 
 mod access;
+mod access_apps;
 mod access_kept;
 mod accounts;
 mod activations;
@@ -37,6 +38,7 @@ mod hooks;
 mod idempotency;
 mod input;
 mod license_changes;
+mod license_merges;
 mod licenses;
 mod modes;
 mod named_app;

@@ -115,7 +115,7 @@ struct AdminTokenBody {
     #[schema(examples("default"))]
     app: Option<String>,
     /// The end of its life; without it, it never ends.
-    #[schema(minimum = 1, maximum = 3650)]
+    #[schema(minimum = 1, maximum = 36525)]
     expires_in_days: Option<u32>,
 }
 
