@@ -51,23 +51,27 @@ fn within(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     // Eight bits of the one, then eight of the other.
     let joined = |high: u16, low: u16| (high << 8) | (low >> 8);
-    match address.segments() {
+    let segments = address.segments();
+    let mut all = match segments {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => vec![v4(high, low)],
         // Bits 64 to 71 are left out.
-        [0x64, 0xff9b, 1, d, e, f, g, h] => vec![
-            v4(g, h),
-            v4(d, joined(e, f)),
-            v4(joined(d, e << 8), f),
-            v4(joined(e, f), joined(f, g)),
+        [0x64, 0xff9b, 1, fourth, fifth, sixth, high, low] => vec![
+            v4(high, low),
+            v4(fourth, joined(fifth, sixth)),
+            v4(joined(fourth, fifth << 8), sixth),
+            v4(joined(fifth, sixth), joined(sixth, high)),
         ],
         // With each bit turned over.
         [0x2001, 0, _, _, _, _, high, low] => vec![v4(!high, !low)],
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => vec![v4(high, low)],
         _ => Vec::new(),
+    };
+    if let [_, _, _, _, 0 | 0x200, 0x5efe, high, low] = segments {
+        all.push(v4(high, low));
     }
+    all
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
