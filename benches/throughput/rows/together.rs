@@ -29,7 +29,7 @@ pub(crate) async fn measure(table: &mut Table) {
             receiver.until_listening().await;
             if matches!(side, Side::Ours) {
                 worker.until_ready().await;
-                pace(&receiver).await;
+                pace(&receiver, &database).await;
                 let [p50, p99] = delays_of(&database).await;
                 delays[0].push(p50);
                 delays[1].push(p99);
@@ -52,7 +52,7 @@ pub(crate) async fn measure(table: &mut Table) {
 }
 
 /// Posts at an even pace, whatever the answers take.
-async fn pace(receiver: &Program) {
+async fn pace(receiver: &Program, database: &SecretString) {
     let (rate, connections) = PACE;
     let time = if settings().short {
         Duration::from_secs(2)
@@ -65,8 +65,16 @@ async fn pace(receiver: &Program) {
         event::posted()
     })
     .await;
-    // The last ones are committed.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Until the last ones are committed.
+    let mut before = -1.0;
+    loop {
+        let now = committed(database).await;
+        if now <= before {
+            return;
+        }
+        before = now;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 async fn committed(database: &SecretString) -> f64 {
