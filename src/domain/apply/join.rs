@@ -133,7 +133,9 @@ impl WorkingSet {
         self.own_payment(key, disturbed);
     }
 
-    /// Updates the owner of a payment: the account that it names, else that of its subscription.
+    /// Updates the owner of a payment: the account that has its subscription now, since Paddle can move
+    /// one to another customer, who then has what was paid for it. Of a payment that is for no
+    /// subscription, or was for things bought once alone, the account that it names.
     fn own_payment(&mut self, key: &ObjectKey, disturbed: &mut Disturbed) {
         let Some(payment) = self.payments.get_mut(key) else {
             return;
@@ -143,7 +145,12 @@ impl WorkingSet {
         let of_subscription = subscription
             .as_ref()
             .and_then(|key| self.subscriptions.get(key)?.account.clone());
-        let account = named(&payment.history.account).or(of_subscription);
+        let own = named(&payment.history.account);
+        let account = if payment.history.is_for_purchases_alone() {
+            own.or(of_subscription)
+        } else {
+            of_subscription.or(own)
+        };
         disturbed.accounts.extend(payment.account.clone());
         disturbed.accounts.extend(account.clone());
         if (&payment.account, &payment.subscription) != (&account, &subscription) {

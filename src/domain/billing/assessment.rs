@@ -262,10 +262,15 @@ impl Assessor<'_> {
         paid_at
     }
 
-    /// The time that timers are compared with: of an object on a test clock its newest instant.
+    /// The time that timers are compared with: of an object on a test clock the newest instant of it and
+    /// of its payments, which are on the same clock.
     fn now(&self, state: &SubscriptionState) -> Timestamp {
-        let on_clock = self.history.newest().filter(|_| state.test_clock.is_some());
-        on_clock.unwrap_or(self.terms.now)
+        if state.test_clock.is_none() {
+            return self.terms.now;
+        }
+        let told = self.payments.iter().map(|it| it.history.newest);
+        let newest = told.chain(self.history.newest()).max();
+        newest.unwrap_or(self.terms.now)
     }
 
     /// Returns the time of the end, if it has come: the earliest of those that apply.

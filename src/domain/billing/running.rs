@@ -45,7 +45,10 @@ impl Assessor<'_> {
         };
         let paid = self.payments.iter().filter_map(|payment| payment.paid());
         let newest_word = paid.map(|paid| paid.at).max().max(Some(at));
-        let since = newest_word.map_or(period_end, |word| word.max(period_end));
+        // The event that tells of a renewal can be lost while its payment is known.
+        let paid_until = it.paid_until.iter().map(|(_, until)| *until).max();
+        let known = newest_word.max(paid_until);
+        let since = known.map_or(period_end, |known| known.max(period_end));
         if !policy.silence_after.has_passed(since, now) {
             let due = policy.silence_after.after(since);
             it.due_at = it.due_at.into_iter().chain([due]).min();

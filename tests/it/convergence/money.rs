@@ -8,6 +8,7 @@ mod features;
 mod grants;
 mod holds;
 mod leaves;
+mod moves;
 mod purchases;
 mod quantities;
 mod scopes;

@@ -103,6 +103,13 @@ impl PaymentHistory {
         }
     }
 
+    /// True if everything that it shows was bought once, also where that was charged to a subscription.
+    pub fn is_for_purchases_alone(&self) -> bool {
+        let shown = self.lines.iter().flat_map(|it| &it.all);
+        let mut shown = shown.peekable();
+        shown.peek().is_some() && shown.all(|line| line.once)
+    }
+
     /// Merges an event that shows the payment.
     pub fn join(&mut self, at: Timestamp, fact: &PaymentFact) {
         self.newest = self.newest.max(at);

@@ -173,8 +173,20 @@ fn silence() {
         on_silence: OnSilence::Suspend,
         ..policy()
     };
-    let end = end_in(suspends, day(34), &events);
+    let end = end_in(suspends.clone(), day(34), &events);
     assert_nothing(&end, Status::Suspended);
+    // The event of the renewal was lost, but not that of its payment.
+    let renewed = [
+        events[0].clone(),
+        invoice("in_2")
+            .line("A", 100, day(30), day(60))
+            .paid(day(30)),
+    ];
+    let end = end_in(suspends.clone(), day(62), &renewed);
+    assert_active(&end, &["A"]);
+    assert_eq!(kinds(&end, "cus_1"), []);
+    assert_eq!(end.of("cus_1").due_at, Some(at(day(63))));
+    assert_nothing(&end_in(suspends, day(63), &renewed), Status::Suspended);
 }
 
 #[test]
@@ -185,6 +197,27 @@ fn an_object_on_a_test_clock_has_the_clocks_time() {
     assert_active(&end, &["A"]);
     assert_eq!(kinds(&end, "cus_1"), []);
     assert_eq!(end.of("cus_1").due_at, None);
+}
+
+#[test]
+fn a_test_clock_goes_on_with_the_tries_to_collect() {
+    let clocked = |status: &str| {
+        let mut clocked = sub(status).latest("in_2");
+        clocked.0.state.test_clock = Some("clock_1".to_owned());
+        clocked
+    };
+    let waits = Policy {
+        suspend_after: "7d".parse().unwrap(),
+        ..policy()
+    };
+    let mut events = vec![
+        clocked("active").at(0),
+        clocked("past_due").at(day(30)),
+        invoice("in_2").failed(day(35)),
+    ];
+    assert_active(&end_in(waits.clone(), LATE, &events), &["A"]);
+    events.push(invoice("in_2").failed(day(38)));
+    assert_nothing(&end_in(waits, LATE, &events), Status::Suspended);
 }
 
 #[test]

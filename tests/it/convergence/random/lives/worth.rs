@@ -119,6 +119,8 @@ impl Eyes<'_> {
             .filter_map(|bill| Some(bill.paid?.at))
             .max();
         let word = paid.unwrap_or(sub.heard).max(sub.heard).max(sub.period_end);
+        let paid_until = self.paid_until(index, though_lost).into_iter();
+        let word = paid_until.map(|(_, until)| until).fold(word, i64::max);
         if rules.on_silence == "suspend" && word + rules.silence_after <= now {
             return (Some(Worth::Failing), Vec::new(), false);
         }
