@@ -73,7 +73,7 @@ fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
     let mut facts = vec![Fact::Payment(PaymentFact {
         document: document.clone(),
         account: account.clone(),
-        subscription: subscription(event)?,
+        subscription: subscription(event, &shown)?,
         reason: object.word("billing_reason")?.map(str::to_owned),
         step,
         lines: lines?.into_iter().flatten().collect(),
@@ -86,10 +86,14 @@ fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
     Ok(facts)
 }
 
-/// The subscription that the invoice bills; moved on 2025-03-31, and some versions have both.
-fn subscription(event: &Event<'_>) -> Result<Option<ObjectKey>, ReadError> {
+/// The subscription that the invoice bills; moved on 2025-03-31, and some versions have both. An invoice
+/// that somebody made by hand, for what changes of a subscription cost, names it in its lines alone.
+fn subscription(event: &Event<'_>, lines: &[Fields<'_>]) -> Result<Option<ObjectKey>, ReadError> {
     let places = ["parent.subscription_details.subscription", "subscription"];
-    let id = event.object.id(&places)?;
+    let id = match event.object.id(&places)? {
+        Some(id) => Some(id),
+        None => line::subscription(lines)?,
+    };
     Ok(id.map(|id| event.scope.key(Kind::Subscription, id)))
 }
 

@@ -3,12 +3,21 @@
 //! Lines without a price are left out, since nothing can be looked up by them; of an invoice it is
 //! noted that it has some.
 
+use std::collections::BTreeSet;
+
 use super::super::fields::Fields;
 use super::super::reading::ReadError;
 use crate::domain::billing::fact::Line;
 
 /// The places of an invoice line's price.
 const PRICES: [&str; 3] = ["pricing.price_details.price", "price", "plan"];
+
+/// The places of an invoice line's subscription. Until 2025-03-31 it stood in the line itself.
+const SUBSCRIPTIONS: [&str; 3] = [
+    "parent.subscription_item_details.subscription",
+    "parent.invoice_item_details.subscription",
+    "subscription",
+];
 
 /// A line of an invoice. Until 2025-03-31 it had the price, or the plan, as an object.
 /// <https://docs.stripe.com/api/invoice-line-item/object>
@@ -54,6 +63,15 @@ pub(super) fn of_session(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
         once: line.at("price.recurring").is_none(),
         id: line.id(&["id"])?.map(str::to_owned),
     }))
+}
+
+/// The subscription that lines of an invoice are for; `None` if they are for none, or for several.
+pub(super) fn subscription<'a>(lines: &'a [Fields<'_>]) -> Result<Option<&'a str>, ReadError> {
+    let mut named = BTreeSet::new();
+    for line in lines {
+        named.extend(line.id(&SUBSCRIPTIONS)?);
+    }
+    Ok(named.pop_first().filter(|_| named.is_empty()))
 }
 
 /// True for an invoice item that has an amount only, as `POST /v1/invoiceitems` makes it without a

@@ -475,3 +475,36 @@ fn an_invoice_that_credit_notes_closed_was_not_paid() {
         assert_eq!(step(0, 0, 0), free, "{version}");
     }
 }
+
+#[test]
+fn an_invoice_made_by_hand_names_its_subscription_in_its_lines() {
+    let id = "sub_1TgAda000000000000000001";
+    for version in [OLD, NEW] {
+        let mut payload = load(&format!("stripe/invoice.paid--renewal{version}"));
+        let object = &mut payload["data"]["object"];
+        object["parent"] = Value::Null;
+        object["subscription"] = Value::Null;
+        let shown = object["lines"]["data"][0].clone();
+        let of = |details: &str, id: &str| {
+            let mut line = shown.clone();
+            match details {
+                "" => {
+                    line["parent"] = Value::Null;
+                    line["subscription"] = id.into();
+                }
+                _ => line["parent"] = json!({ "type": details, details: { "subscription": id } }),
+            }
+            line
+        };
+        let mut named = |lines: Vec<Value>| {
+            payload["data"]["object"]["lines"]["data"] = lines.into();
+            payment(STRIPE.name, &payload).subscription
+        };
+        for details in ["", "invoice_item_details", "subscription_item_details"] {
+            let lines = vec![of(details, id), of(details, id)];
+            assert_eq!(named(lines), Some(test(id)), "{version} {details}");
+            let lines = vec![of(details, id), of(details, "sub_other")];
+            assert_eq!(named(lines), None, "{version} {details}");
+        }
+    }
+}
