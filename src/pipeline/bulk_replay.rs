@@ -116,12 +116,16 @@ pub async fn order(
         let id = open.unwrap_or(replay.id);
         return Err(ReplayError::Open { id });
     }
+    // Erased with that customer: an admin may have written a reason.
+    let by_external = replay.filter.external.as_ref();
+    let by_external = by_external.and_then(|it| it.customer.as_ref());
+    let of = replay.filter.customer.as_ref().or(by_external);
     let details = json!({
         "id": replay.id, "filter": audited(&replay.filter), "force": force,
         "matched": replay.matched, "per_second": per_second,
     });
     order
-        .audit(&mut tx, None, "event_replay_many", details)
+        .audit(&mut tx, of, "event_replay_many", details)
         .await?;
     tx.commit().await?;
     Ok(replay)

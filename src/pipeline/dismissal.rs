@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::acknowledged::{MOST_LISTED, REPORTED_RETRY_INTERVAL};
+use super::event_owner;
 use super::events::resolved;
 use super::order::Order;
-use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
-use crate::store::{AcknowledgedBatch, EventFilter, EventRecord, Store, StoreError, Tx, Window};
+use crate::store::{AcknowledgedBatch, EventFilter, Store, StoreError, Tx, Window};
 
 /// The error code of a dismissed event.
 pub const DISMISSED: &str = "dismissed";
@@ -50,7 +50,7 @@ pub async fn one(store: &Store, by: &Order, id: &str) -> Result<bool, DismissErr
     let mut of = None;
     match tx.event_find(&by.app, id).await? {
         Some(event) => {
-            of = owner(&mut tx, &by.app, &event).await?;
+            of = event_owner::of(&mut tx, &by.app, &event).await?;
             let code = event.error.as_ref().map(|error| error.code.as_str());
             match event.outcome {
                 EventOutcome::Ignored if code == Some(DISMISSED) => return Ok(false),
@@ -75,25 +75,6 @@ pub async fn one(store: &Store, by: &Order, id: &str) -> Result<bool, DismissErr
         .await?;
     tx.commit().await?;
     Ok(true)
-}
-
-/// The customer whom an event is about: its own, or whoever has the account that it names by now.
-async fn owner(
-    tx: &mut Tx,
-    app: &AppSlug,
-    event: &EventRecord,
-) -> Result<Option<CustomerId>, StoreError> {
-    if event.customer.is_some() {
-        return Ok(event.customer.clone());
-    }
-    let Some(account) = &event.billing_account else {
-        return Ok(None);
-    };
-    let [prefixed, bare] = external_ids(account);
-    let found = tx
-        .customer_find_by_external(app, &prefixed, &[bare])
-        .await?;
-    Ok(found.map(|customer| customer.id))
 }
 
 /// Forgets a webhook that was lost. `None` if none of this id is missing, and false if it may still be
@@ -160,7 +141,7 @@ pub async fn many(
         let listed = tx.event_list(&by.app, &filter, &window).await?;
         let mut of_customers: BTreeMap<Option<CustomerId>, Vec<String>> = BTreeMap::new();
         for event in &listed.rows {
-            let customer = owner(&mut tx, &by.app, event).await?;
+            let customer = event_owner::of(&mut tx, &by.app, event).await?;
             let ids = of_customers.entry(customer).or_default();
             ids.push(event.key.id.clone());
         }

@@ -31,6 +31,7 @@ pub mod composer;
 pub mod customers;
 pub mod dismissal;
 pub mod erasure;
+mod event_owner;
 pub mod events;
 pub mod explain;
 pub mod export;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::event_owner;
 use super::incoming::{Incoming, named_by, read_all};
 use super::order::Order;
 use super::process::{Disposition, Paused, ProcessError, process_batch};
@@ -13,7 +14,7 @@ use crate::queue::embedded;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::{Message, Origin, Publisher, QueueError};
 use crate::random::{self, RandomError};
-use crate::store::{LockMode, Store, StoreError, StoredEvent};
+use crate::store::{LockMode, Store, StoreError, StoredEvent, Tx};
 
 /// An event was not replayed.
 #[derive(Debug, thiserror::Error)]
@@ -87,8 +88,7 @@ pub async fn replay_one(
     message.headers_mut().origin = origin;
     publisher.publish(message).await?;
     let mut tx = store.begin().await?;
-    let details = json!({"event_id": event_id, "force": force});
-    by.audit(&mut tx, None, "event_replay", details).await?;
+    audit(&mut tx, by, event_id, force).await?;
     Ok(tx.commit().await?)
 }
 
@@ -179,9 +179,19 @@ pub async fn replay_in_store(
         Place::BuiltInQueue => embedded::put(&mut tx, vec![message]).await?,
         Place::Spool => spool::put(&mut tx, &message).await?,
     }
-    let details = json!({"event_id": event_id, "force": force});
-    by.audit(&mut tx, None, "event_replay", details).await?;
+    audit(&mut tx, by, event_id, force).await?;
     Ok(tx.commit().await?)
+}
+
+/// Notes a replay as one of the event's customer, so that it is erased with that customer: an admin may
+/// have written a reason.
+async fn audit(tx: &mut Tx, by: &Order, event_id: &str, force: bool) -> Result<(), StoreError> {
+    let of = match tx.event_find(&by.app, event_id).await? {
+        Some(event) => event_owner::of(tx, &by.app, &event).await?,
+        None => None,
+    };
+    let details = json!({"event_id": event_id, "force": force});
+    by.audit(tx, of.as_ref(), "event_replay", details).await
 }
 
 /// Makes the message that orders a replay.

@@ -28,20 +28,30 @@ words!(ErasureStage, or "a stage of an erasure" {
     Traces = "traces",
 });
 
-/// The operations whose details are ids, packages, prices, words of ours and times.
-const PLAIN: [&str; 22] = [
+/// The operations whose details are ids, packages, prices, words of ours and times, besides the reason
+/// that an admin may have written.
+const REASONED: [&str; 33] = [
     "activation_add",
     "activation_delete",
     "delete",
+    "event_dismiss",
+    "event_dismiss_many",
+    "event_replay",
+    "event_replay_many",
+    "expire",
     "export",
     "flag",
+    "freeze",
     "grant",
     "grant_expire",
     "hide",
+    "hook_resend",
     "license_create",
     "license_delete",
+    "license_reinstate",
     "license_reissue",
     "license_renew",
+    "license_revoke",
     "link_account",
     "merge",
     "pin_account",
@@ -50,20 +60,10 @@ const PLAIN: [&str; 22] = [
     "revoke",
     "show",
     "split",
-    "unflag",
-    "update_subscription",
-];
-
-/// The operations that also have a reason, which an admin may have written.
-const REASONED: [&str; 8] = [
-    "event_dismiss",
-    "event_dismiss_many",
-    "expire",
-    "freeze",
-    "license_reinstate",
-    "license_revoke",
     "suspend",
+    "unflag",
     "update_holds",
+    "update_subscription",
 ];
 
 /// The operations that tell who somebody is, as billing shows it.
@@ -83,9 +83,6 @@ pub fn erased(operation: &str, details: &Value) -> Value {
     let Value::Object(fields) = details else {
         return json!({"erased": true});
     };
-    if PLAIN.contains(&operation) {
-        return details.clone();
-    }
     let mut kept: Map<String, Value> = fields.clone();
     if REASONED.contains(&operation) {
         // Null says that there was none, and stays.
@@ -137,6 +134,11 @@ mod tests {
                 "reactivate",
                 json!({"from": active}),
                 json!({"from": active}),
+            ),
+            (
+                "grant",
+                json!({"package": "acme/tool", "reason": "Ada asked for it"}),
+                json!({"package": "acme/tool", "erased": true}),
             ),
             (
                 "suspend",

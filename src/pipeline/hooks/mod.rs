@@ -334,7 +334,8 @@ pub async fn resend(
     };
     tx.delivery_hasten_one(&delivery, order.now).await?;
     let details = json!({"id": hook.id, "delivery": delivery.id, "to": again});
-    order.audit(&mut tx, None, "hook_resend", details).await?;
+    let of = delivery.customer.as_ref();
+    order.audit(&mut tx, of, "hook_resend", details).await?;
     let again = found(&mut tx, &hook, &again).await?;
     tx.commit().await?;
     Ok(again)

@@ -220,7 +220,8 @@ impl Rig {
         self.send("POST", &suspend, &headers, body)
             .await
             .expect(200);
-        self.post(&format!("{path}/reactivate"), json!({}))
+        let because = json!({"reason": PERSON[5]});
+        self.post(&format!("{path}/reactivate"), because)
             .await
             .expect(200);
         let token = json!({"name": PERSON[6]});
@@ -229,20 +230,26 @@ impl Rig {
             .expect(201);
         let license = json!({
             "customer_id": id, "product": "tool", "metadata": {"note": PERSON[8]},
+            "reason": PERSON[5],
         });
         let license = self.post("/licenses", license).await.expect(201);
         let place = json!({
             "key": license["key"], "fingerprint": PERSON[9], "name": PERSON[6],
         });
         self.post("/licenses/activate", place).await.expect(201);
-        let grant = json!({"package": "acme/extra", "constraint": "*"});
+        let grant = json!({
+            "package": "acme/extra", "constraint": "*", "reason": PERSON[5],
+        });
         self.post(&format!("{path}/packages"), grant)
             .await
             .expect(201);
         // One that ends, and one that stays open.
         self.replays_all_of(PERSON[7]).await;
-        let body = json!({"filter": {"external_id": PERSON[7]}});
+        let body = json!({"filter": {"external_id": PERSON[7]}, "reason": PERSON[5]});
         self.post("/events/replay", body).await.expect(202);
+        let body = json!({"force": true, "reason": PERSON[5]});
+        let replay = self.post("/events/evt_first_1/replay", body).await;
+        replay.expect(202);
         id
     }
 }
@@ -264,7 +271,8 @@ async fn an_erased_person_is_nowhere(engine: Engine) {
         .await
         .expect(200);
 
-    rig.delete(&format!("/customers/{id}")).await.expect(204);
+    let because = format!("/customers/{id}?reason={}", PERSON[5].replace(' ', "+"));
+    rig.delete(&because).await.expect(204);
     assert!(rig.erases().await > 0);
     assert_eq!(rig.finds(&PERSON).await, Vec::<String>::new());
     let file = rig.place.file_bytes();
