@@ -30,7 +30,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
@@ -38,11 +38,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::{ApiError, Cause};
+use super::named_app::APP;
 use super::{AppState, auth, input, limits};
 use crate::causes::chain;
 use crate::domain::canonical_json::canonical_json;
-use crate::domain::id::CustomerId;
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::role::Role;
+use crate::pipeline::apps::{self, AppError};
 use crate::pipeline::idempotency::{self, ReserveError};
 use crate::request_context;
 use crate::store::idempotency::{Attempt, Reservation, on_behalf_of};
@@ -80,7 +82,18 @@ pub(super) async fn once(
         input::read_body(&parts.headers, body, limits::API_BODY, time, &mut share).await?
     };
     let id = digest(&[admin.actor.to_string().as_bytes(), key.as_bytes()]);
-    let fingerprint = fingerprint(&parts, &body);
+    let tenant = match named_app(&parts.uri) {
+        None => String::new(),
+        Some(slug) => match apps::find(&state.store, &slug).await {
+            Ok(app) => app.created_at.nanos().to_string(),
+            // The handler refuses it: an answer of a deleted tenant is nobody's.
+            Err(AppError::NotFound) => {
+                return Ok(next.run(Request::from_parts(parts, Body::from(body))).await);
+            }
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let fingerprint = fingerprint(&parts, &body, &tenant);
     let request = Request::from_parts(parts, Body::from(body));
     to_the_end(async move {
         let attempt = reserve(&state, &id, &fingerprint).await?;
@@ -160,8 +173,21 @@ fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
         })
 }
 
-/// Hashes everything that tells a request from another one with the same key.
-fn fingerprint(parts: &Parts, body: &[u8]) -> String {
+/// The app that a request names, in its query or its path. An admin of one app names none, and the token is
+/// deleted with the app.
+fn named_app(uri: &Uri) -> Option<AppSlug> {
+    let of_query = input::pairs(uri).into_iter().find(|(name, _)| name == APP);
+    let of_query = of_query.map(|(_, value)| value);
+    let of_path = || {
+        let mut segments = uri.path().split('/').skip_while(|it| *it != "apps");
+        segments.nth(1).map(str::to_owned)
+    };
+    of_query.or_else(of_path)?.parse().ok()
+}
+
+/// Hashes everything that tells a request from another one with the same key. `tenant` tells the app that it
+/// names from an earlier one of the same slug.
+fn fingerprint(parts: &Parts, body: &[u8], tenant: &str) -> String {
     let asked = parts.uri.path_and_query().map_or("", |it| it.as_str());
     let json = canonical_json(body);
     let body = json.as_deref().map_or(body, str::as_bytes);
@@ -176,6 +202,7 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> String {
         body,
         &tags.join(&b','),
         content_type,
+        tenant.as_bytes(),
     ])
 }
 

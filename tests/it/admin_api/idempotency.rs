@@ -96,6 +96,31 @@ async fn a_request_that_is_sent_twice_gets_the_first_answer_again(engine: Engine
     assert_ne!(next_day.expect(201)["id"], first["id"]);
 }
 
+async fn a_deleted_app_answers_nobody(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let app = json!({"slug": "gone", "name": "Gone"});
+    let person = json!({"name": "Ada", "email": "ada@example.com"});
+    let make = async |key: &str| {
+        let path = "/customers?app=gone";
+        rig.post_keyed(ROOT, key, path, &person).await
+    };
+    rig.post("/apps", app.clone()).await.expect(201);
+    let hook = json!({"url": "https://example.com/hook"});
+    let hooked = rig.post_keyed(ROOT, "h", "/apps/gone/hooks", &hook).await;
+    hooked.expect(201);
+    make("k").await.expect(201);
+    assert!(is_replayed(&make("k").await));
+    rig.delete("/apps/gone").await.expect(204);
+    make("k").await.refused(404, "app_not_found");
+    let again = rig.post_keyed(ROOT, "h", "/apps/gone/hooks", &hook).await;
+    again.refused(404, "app_not_found");
+    // Another tenant, who has nothing of the first.
+    rig.pass(1);
+    rig.post("/apps", app).await.expect(201);
+    make("k").await.refused(422, "idempotency_key_reused");
+    make("other").await.expect(201);
+}
+
 async fn a_refusal_is_an_answer_like_any_other(engine: Engine) {
     let rig = Rig::start(engine).await;
     let body = json!({"reason": "x"});
@@ -416,6 +441,7 @@ on_both_stores! {
     a_sender_that_hangs_up_locks_no_key,
     another_content_type_is_another_request,
     a_request_that_is_sent_twice_gets_the_first_answer_again,
+    a_deleted_app_answers_nobody,
     a_refusal_is_an_answer_like_any_other,
     a_key_stands_for_one_request,
     a_key_stands_for_the_json_of_a_body_however_it_is_written,
