@@ -100,32 +100,24 @@ impl FilterArgs {
     }
 }
 
-/// Finds the customer that a text names, as the search of the console does.
+/// Finds the customer that a text names as a whole, as the search of the console does. A part of an address
+/// may be somebody else's, whose events would be dismissed or replayed.
 async fn customer_named(store: &Store, app: &AppSlug, text: &str) -> Result<CustomerId, CliError> {
-    let two = Window::Walk {
+    let one = Window::Walk {
         after: None,
-        size: 2,
+        size: 1,
     };
     let text = text.trim();
-    let found = anything(store, app, text, true, &two, SystemClock.now()).await?;
+    let found = anything(store, app, text, true, &one, SystemClock.now()).await?;
     if let Some(Exactly::Customer(id)) = found.exactly {
         return Ok(id);
     }
-    // Part of a name or an address means somebody only if it is nobody else's.
-    let alike = found.customers.map(|page| page.rows).unwrap_or_default();
-    match alike.as_slice() {
-        [only] => Ok(only.id.clone()),
-        [] => Err(CliError::Missing {
-            code: "customer_not_found",
-            what: format!("nothing names a customer `{text}` in the app `{app}`"),
-            right:
-                "give an id (cust_…, cus_…, ctm_…, sub_…), an external id or an e-mail address; \
-                    `--app` names another app"
-                    .to_owned(),
-        }),
-        _ => Err(CliError::Usage {
-            what: format!("`{text}` names several customers"),
-            right: "give an id or a whole e-mail address".to_owned(),
-        }),
-    }
+    Err(CliError::Missing {
+        code: "customer_not_found",
+        what: format!("nothing names a customer `{text}` in the app `{app}`"),
+        right:
+            "give an id (cust_…, cus_…, ctm_…, sub_…), an external id or a whole e-mail address; \
+                `--app` names another app"
+                .to_owned(),
+    })
 }

@@ -310,7 +310,7 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
                 Some(_) => Place::Spool,
             };
             replay_in_store(store, place, &order, &id, force).await?;
-            output::line("queued; the running server will process it");
+            output::line("queued; a server processes it as soon as one runs");
         }
         None if args.dry_run => {
             let filter = args.filter.filter(store, &order.app).await?;
