@@ -15,7 +15,8 @@ use crate::store::{Listed, Store, StoreError, Window};
 /// Longest life of an admin token that ends, in days: a hundred years.
 pub const MAX_DAYS: u32 = 36_525;
 
-/// Most admin tokens of one store.
+/// Most admin tokens that are good for all apps, and most of one app. Each app has a number of its own,
+/// so that its owner takes none from others.
 const MAX_TOKENS: u64 = 1_000;
 
 /// Why no admin token was issued or revoked.
@@ -27,9 +28,9 @@ pub enum AdminTokenError {
     /// There is no such admin token.
     #[error("there is no such admin token")]
     NotFound,
-    /// There are as many admin tokens as there may be.
-    #[error("there are {MAX_TOKENS} admin tokens; revoke one first")]
-    TooMany,
+    /// There are as many admin tokens as there may be, of the app or for all apps.
+    #[error("there are {MAX_TOKENS} admin tokens{}; revoke one first", of_app(.0.as_ref()))]
+    TooMany(Option<AppSlug>),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -49,6 +50,10 @@ pub struct AdminTokenOrder {
     pub app: Option<AppSlug>,
     /// After how many days it is refused, at most [`MAX_DAYS`]; never if `None`.
     pub expires_in_days: Option<u32>,
+}
+
+fn of_app(app: Option<&AppSlug>) -> String {
+    app.map_or_else(|| " for all apps".to_owned(), |app| format!(" of `{app}`"))
 }
 
 /// An admin token with its text, for the one answer that shows it.
@@ -116,8 +121,8 @@ pub async fn issue(
     {
         return Err(AdminTokenError::NoApp);
     }
-    if tx.admin_token_count().await? >= MAX_TOKENS {
-        return Err(AdminTokenError::TooMany);
+    if tx.admin_token_count(wanted.app.as_ref()).await? >= MAX_TOKENS {
+        return Err(AdminTokenError::TooMany(wanted.app));
     }
     let text = TokenText::for_admin(random::bytes()?);
     let expires_in = wanted

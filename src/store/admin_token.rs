@@ -81,13 +81,19 @@ impl Tx {
         self.list(select, filter, Key::Id("id"), window, id).await
     }
 
-    /// Counts all admin tokens.
+    /// Counts the admin tokens of an app, or those that are good for all apps.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn admin_token_count(&mut self) -> Result<u64, StoreError> {
-        let select = "SELECT id FROM admin_tokens";
-        self.count_all(select, Filter::all()).await
+    pub async fn admin_token_count(&mut self, app: Option<&AppSlug>) -> Result<u64, StoreError> {
+        let sql = r"
+            SELECT COUNT(*) AS n FROM admin_tokens
+            WHERE app = $1 OR ($1 IS NULL AND app IS NULL)
+        ";
+        let count: Option<i64> = self.fetch_value("admin_tokens", sql, binds![app]).await?;
+        Ok(count
+            .and_then(|it| u64::try_from(it).ok())
+            .unwrap_or(u64::MAX))
     }
 
     /// Finds a token by its id, of this app alone if one is named.

@@ -44,7 +44,9 @@ impl From<AdminTokenError> for ApiError {
         match error {
             AdminTokenError::NoApp => Self::invalid(vec![no_app()]),
             AdminTokenError::NotFound => token_not_found(),
-            AdminTokenError::TooMany => Self::conflict("admin_tokens_too_many", error.to_string()),
+            AdminTokenError::TooMany(_) => {
+                Self::conflict("admin_tokens_too_many", error.to_string())
+            }
             AdminTokenError::Store(error) => error.into(),
             AdminTokenError::Random(error) => error.into(),
         }

@@ -44,6 +44,30 @@ async fn apps_are_made_named_and_removed(engine: Engine) {
     gone.refused(401, "token_unknown");
 }
 
+async fn an_app_uses_up_its_own_admin_tokens_alone(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let app = json!({"slug": "acme", "name": "Acme"});
+    rig.post("/apps", app).await.expect(201);
+    let owner = rig.admin("owner", Some("acme")).await;
+    let make = async |token: &str| {
+        let body = json!({"name": "ci", "role": "viewer"});
+        rig.as_admin(token, "POST", "/admin-tokens", Some(body))
+            .await
+    };
+    for _ in 1..1_000 {
+        make(&owner).await.expect(201);
+    }
+    let refused = make(&owner).await;
+    assert!(
+        refused.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("of `acme`")
+    );
+    refused.refused(409, "admin_tokens_too_many");
+    make(ROOT).await.expect(201);
+}
+
 async fn admin_tokens_are_shown_once_and_end(engine: Engine) {
     let rig = Rig::start(engine).await;
     let body = json!({"name": "ops", "role": "admin", "expires_in_days": 1});
@@ -407,6 +431,7 @@ async fn no_admin_route_is_open(engine: Engine) {
 
 on_both_stores! {
     apps_are_made_named_and_removed,
+    an_app_uses_up_its_own_admin_tokens_alone,
     admin_tokens_are_shown_once_and_end,
     each_role_may_do_what_it_should,
     secrets_come_in_and_never_out,
