@@ -9,19 +9,27 @@ use crate::store::{Pause, Store, StoreError};
 pub struct Standing {
     /// Somebody ended the session.
     pub is_ended: bool,
-    /// The pause of the app that is looked at.
+    /// The app that is looked at: that of the session, or `default`, which always exists, if somebody
+    /// deleted it.
+    pub app: AppSlug,
+    /// The pause of that app.
     pub pause: Option<Pause>,
 }
 
-/// Returns how a session stands, which looks at an app.
+/// Returns how a session stands, which looked at an app.
 ///
 /// # Errors
 /// When the store failed.
-pub async fn standing(store: &Store, session: &str, app: &AppSlug) -> Result<Standing, StoreError> {
+pub async fn standing(store: &Store, session: &str, app: AppSlug) -> Result<Standing, StoreError> {
     let mut tx = store.read().await?;
+    let app = match tx.app_find(&app).await? {
+        Some(found) => found.slug,
+        None => AppSlug::default_app(),
+    };
     Ok(Standing {
         is_ended: tx.ended_session_has(session).await?,
-        pause: tx.pause_find(app).await?,
+        pause: tx.pause_find(&app).await?,
+        app,
     })
 }
 

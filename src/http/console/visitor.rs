@@ -115,15 +115,18 @@ impl FromRequestParts<AppState> for Visitor {
         };
         let sees_all_apps = admin.app.is_none();
         let app = admin.app.clone().unwrap_or_else(|| session.app.clone());
-        admin.app = Some(app.clone());
-        let standing = sessions::standing(&state.store, &session.digest(), &app).await?;
-        if standing.is_ended {
+        let standing = sessions::standing(&state.store, &session.digest(), app).await?;
+        // A token of one app goes with that, and is never good for another one.
+        let is_elsewhere = admin.app.as_ref().is_some_and(|own| *own != standing.app);
+        if standing.is_ended || is_elsewhere {
             return Err(Refusal::SignIn {
                 path,
                 is_part,
                 was_lost,
             });
         }
+        let app = standing.app;
+        admin.app = Some(app.clone());
         let form_key = random::bytes::<16>().map_err(ApiError::internal)?;
         Ok(Self {
             admin,

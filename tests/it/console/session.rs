@@ -244,6 +244,21 @@ async fn an_app_is_a_wall_and_an_owner_looks_at_one_at_a_time(engine: Engine) {
     );
     let refused = bound.post("/console/app", &[("to", "default")]).await;
     assert_eq!(refused.status, 404, "{}", refused.text);
+
+    // Once the app is deleted, its token opens nothing, and who is good for all apps looks at the one that
+    // always exists. What was a form of the deleted one does nothing there.
+    let gone = server.call("DELETE", "/api/v1/apps/other", None).await;
+    assert_eq!(gone.0, 204);
+    assert_eq!(bound.get("/console/customers").await.status, 303);
+    let shown = owner.page(&format!("/console/customers/{id}")).await;
+    assert!(shown.contains("ann@example.com"), "{shown}");
+    let late = owner.post(&suspend, &[]).await;
+    assert_eq!(late.status, 409, "{}", late.text);
+    assert!(
+        late.text.contains("This form is of the app other"),
+        "{}",
+        late.text
+    );
     server.stop_and_give_back().await;
 }
 
