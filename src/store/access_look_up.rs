@@ -120,7 +120,8 @@ record! {
 /// One statement: for each token a row of its holder, rows of grants and rows of plans. Outer joins,
 /// which also find what is not there, say in which order the tables are read: from the token on, each by
 /// its key. With inner joins an engine may begin at the far end while tables are small, and go on so when
-/// they are not.
+/// they are not. Rows that say nothing are left out by a condition on what a join may have left
+/// empty, since a plain one would make it an inner join again.
 const LOOK_UP: &str = r"
     WITH holders AS MATERIALIZED (
         SELECT
@@ -159,6 +160,7 @@ const LOOK_UP: &str = r"
     LEFT JOIN grants
         ON grants.app = holders.app AND grants.customer_id = holders.shown
         AND grants.package = holders.wanted
+    WHERE COALESCE(grants.package, '') <> ''
     UNION ALL
     SELECT
         holders.place, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
@@ -171,6 +173,7 @@ const LOOK_UP: &str = r"
     LEFT JOIN grants
         ON grants.app = merged.app AND grants.customer_id = merged.id
         AND grants.package = holders.wanted
+    WHERE COALESCE(grants.package, '') <> ''
     UNION ALL
     SELECT
         holders.place, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
@@ -184,6 +187,7 @@ const LOOK_UP: &str = r"
     LEFT JOIN plans
         ON plans.app = plan_packages.app AND plans.provider = plan_packages.provider
         AND plans.price_id = plan_packages.price_id
+    WHERE COALESCE(plans.price_id, '') <> ''
 ";
 
 const RELEASES: &str = r"
