@@ -30,7 +30,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
@@ -38,11 +38,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::{ApiError, Cause};
-use super::named_app::APP;
-use super::{AppState, auth, input, limits};
+use super::{AppState, auth, input, limits, named_app};
 use crate::causes::chain;
 use crate::domain::canonical_json::canonical_json;
-use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::id::CustomerId;
 use crate::domain::role::Role;
 use crate::pipeline::apps::{self, AppError};
 use crate::pipeline::idempotency::{self, ReserveError};
@@ -82,7 +81,7 @@ pub(super) async fn once(
         input::read_body(&parts.headers, body, limits::API_BODY, time, &mut share).await?
     };
     let id = digest(&[admin.actor.to_string().as_bytes(), key.as_bytes()]);
-    let tenant = match named_app(&parts.uri) {
+    let tenant = match named_app::of(&parts.uri) {
         None => String::new(),
         Some(slug) => match apps::find(&state.store, &slug).await {
             Ok(app) => app.created_at.nanos().to_string(),
@@ -171,18 +170,6 @@ fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
             )
             .into(),
         })
-}
-
-/// The app that a request names, in its query or its path. An admin of one app names none, and the token is
-/// deleted with the app.
-fn named_app(uri: &Uri) -> Option<AppSlug> {
-    let of_query = input::pairs(uri).into_iter().find(|(name, _)| name == APP);
-    let of_query = of_query.map(|(_, value)| value);
-    let of_path = || {
-        let mut segments = uri.path().split('/').skip_while(|it| *it != "apps");
-        segments.nth(1).map(str::to_owned)
-    };
-    of_query.or_else(of_path)?.parse().ok()
 }
 
 /// Hashes everything that tells a request from another one with the same key. `tenant` tells the app that it

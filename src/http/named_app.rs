@@ -8,9 +8,9 @@
 //! their own parameters, and no list can forget this one.
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::HeaderValue;
 use axum::http::header::LOCATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -23,6 +23,9 @@ use crate::pipeline::apps;
 
 /// The parameter.
 pub(super) const APP: &str = "app";
+
+/// The beginning of paths that name the app themselves.
+const APPS: &str = "/api/v1/apps/";
 
 /// The figures have a parameter of this name that narrows less: the queue stays in them.
 const READS_IT: &str = "/stats";
@@ -57,6 +60,17 @@ pub(super) async fn bind(
     }
 }
 
+/// The app that a request names, in its query or its path; whether there is one of that name is not known.
+pub(super) fn of(uri: &Uri) -> Option<AppSlug> {
+    let of_query = pairs(uri).into_iter().find(|(name, _)| name == APP);
+    let of_query = of_query.map(|(_, slug)| slug);
+    let of_path = || {
+        let rest = uri.path().strip_prefix(APPS)?;
+        rest.split('/').next().map(str::to_owned)
+    };
+    of_query.or_else(of_path)?.parse().ok()
+}
+
 /// The layer around the API: what was made in the app that the query names is found there by its
 /// `Location`.
 pub(super) async fn located(request: Request, next: Next) -> Response {
@@ -70,7 +84,7 @@ pub(super) async fn located(request: Request, next: Next) -> Response {
     let location = response.headers().get(LOCATION);
     let location = location.and_then(|it| it.to_str().ok());
     // Some paths name the app themselves.
-    let path = location.filter(|it| !it.starts_with("/api/v1/apps/"));
+    let path = location.filter(|it| !it.starts_with(APPS));
     if let Some(path) = path
         && let Ok(path) = HeaderValue::from_str(&format!("{path}?{APP}={app}"))
     {

@@ -39,6 +39,10 @@ pub enum AdminTokenError {
     Random(#[from] RandomError),
 }
 
+fn of_app(app: Option<&AppSlug>) -> String {
+    app.map_or_else(|| " for all apps".to_owned(), |app| format!(" of `{app}`"))
+}
+
 /// An admin token to be made.
 #[derive(Clone, Debug)]
 pub struct AdminTokenOrder {
@@ -50,10 +54,6 @@ pub struct AdminTokenOrder {
     pub app: Option<AppSlug>,
     /// After how many days it is refused, at most [`MAX_DAYS`]; never if `None`.
     pub expires_in_days: Option<u32>,
-}
-
-fn of_app(app: Option<&AppSlug>) -> String {
-    app.map_or_else(|| " for all apps".to_owned(), |app| format!(" of `{app}`"))
 }
 
 /// An admin token with its text, for the one answer that shows it.

@@ -119,6 +119,15 @@ async fn a_deleted_app_answers_nobody(engine: Engine) {
     rig.post("/apps", app).await.expect(201);
     make("k").await.refused(422, "idempotency_key_reused");
     make("other").await.expect(201);
+
+    // A vendor of that name is no app.
+    let release = json!({"version": "1.0.0"});
+    for replayed in [false, true] {
+        let path = "/packages/apps/tool/releases";
+        let answer = rig.post_keyed(ROOT, "v", path, &release).await;
+        assert_eq!(is_replayed(&answer), replayed);
+        answer.expect(201);
+    }
 }
 
 async fn a_refusal_is_an_answer_like_any_other(engine: Engine) {

@@ -105,9 +105,10 @@ impl PaymentHistory {
 
     /// True if everything that it shows was bought once, also where that was charged to a subscription.
     pub fn is_for_purchases_alone(&self) -> bool {
-        let shown = self.lines.iter().flat_map(|it| &it.all);
-        let mut shown = shown.peekable();
-        shown.peek().is_some() && shown.all(|line| line.once)
+        self.lines.as_ref().is_some_and(|lines| {
+            let shows_any = !lines.all.is_empty() || lines.has_unpriced_items;
+            shows_any && lines.all.iter().all(|line| line.once)
+        })
     }
 
     /// Merges an event that shows the payment.

@@ -67,6 +67,8 @@ fn a_debt_is_healed_by_whoever_pays_it() {
 fn what_was_bought_once_stays() {
     let mut events = paid_and_moved();
     events.push(transaction("txn_2").once("P", 100).paid(20));
+    // An amount without a price is nothing of the subscription's either.
+    events.push(transaction("txn_3").unpriced().paid_with(5, 5, 30));
     events.push(moved("canceled").at(day(200)));
     let end = end_at(LATE, &events);
     let frozen = Status::Frozen { at: at(day(200)) };
