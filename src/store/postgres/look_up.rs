@@ -3,15 +3,15 @@
 //! They have connections of their own, for the sake of their plans. The others plan every statement
 //! anew, because the best plan depends on the tables; that takes the server several times as long as
 //! to find some rows by their keys. A look-up always goes from index to index, however large the
-//! tables are, so its plan is made once a connection and every other way is switched off.
+//! tables are, so its plan is kept for some seconds and every other way is switched off.
 //!
 //! A connection that has rested is not asked first whether it is still there. Where it is not, the
 //! statement, which changes nothing, is asked once more on a new one.
 
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::timeout;
 
 use super::error::failed;
@@ -38,6 +38,12 @@ const SETTINGS: [(&str, &str); 8] = [
     ("jit", "off"),
     ("default_transaction_read_only", "on"),
 ];
+
+/// How long a plan is kept. While a table fits into one page, the server takes each of its indexes for as
+/// good as any other, and to walk one for as good as to look up a key; with that plan it would go on when an
+/// import has filled the table, until autovacuum comes. Planned by the size that the table has now, the
+/// statement looks up keys. It takes some milliseconds.
+const PLAN_KEPT: Duration = Duration::from_secs(5);
 
 /// The longest wait for an answer. A look-up takes the server some milliseconds; what takes longer
 /// hangs on a link that is gone, and whoever asks can still be told within the time of a new try.
@@ -84,10 +90,13 @@ impl LookUps {
 /// middle of an answer.
 async fn answer(mut lease: Lease, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
     let (sql, arguments) = statement::translate(sql, binds)?;
-    let connection: &mut PgConnection = lease.connection()?;
-    let asked = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(connection);
+    let asked = async {
+        lease.plan_anew(PLAN_KEPT).await.map_err(failed)?;
+        let asked = sqlx::query_with(AssertSqlSafe(sql), arguments);
+        asked.fetch_all(lease.connection()?).await.map_err(failed)
+    };
     let answered = match timeout(ANSWER_TIME, asked).await {
-        Ok(answered) => answered.map_err(failed),
+        Ok(answered) => answered,
         Err(_elapsed) => Err(away("the server did not answer in time")),
     };
     match answered {

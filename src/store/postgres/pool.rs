@@ -76,6 +76,7 @@ struct Shared {
 struct Resting {
     connection: PgConnection,
     made: Instant,
+    planned: Instant,
     since: Instant,
 }
 
@@ -85,6 +86,8 @@ pub(super) struct Lease {
     connection: Option<PgConnection>,
     is_new: bool,
     made: Instant,
+    /// No plan that the connection keeps is older.
+    planned: Instant,
     shared: Arc<Shared>,
     place: Option<OwnedSemaphorePermit>,
 }
@@ -154,22 +157,22 @@ impl Pool {
         if turn.is_over() {
             return Err(away("the server was found to be away meanwhile"));
         }
-        let lease = |connection, is_new, made| Lease {
+        let lease = |connection, is_new, made, planned| Lease {
             connection: Some(connection),
             is_new,
             made,
+            planned,
             shared: Arc::clone(&self.shared),
             place: Some(place),
         };
-        if let Some(Resting {
-            connection, made, ..
-        }) = self.rested(unasked).await
-        {
+        if let Some(resting) = self.rested(unasked).await {
             turn.reached();
-            return Ok(lease(connection, false, made));
+            let Resting { made, planned, .. } = resting;
+            return Ok(lease(resting.connection, false, made, planned));
         }
         let connection = self.connect(turn).await?;
-        Ok(lease(connection, true, Instant::now()))
+        let now = Instant::now();
+        Ok(lease(connection, true, now, now))
     }
 
     /// Returns a connection that has rested and answers. If one does not, those that have rested
@@ -256,6 +259,17 @@ impl Lease {
         connection.ok_or_else(|| away("the connection was given up"))
     }
 
+    /// Has the server plan its prepared statements anew, if it may have kept a plan for longer than this.
+    pub(super) async fn plan_anew(&mut self, kept: Duration) -> Result<(), sqlx::Error> {
+        if self.planned.elapsed() > kept
+            && let Some(connection) = &mut self.connection
+        {
+            connection.execute("DISCARD PLANS").await?;
+            self.planned = Instant::now();
+        }
+        Ok(())
+    }
+
     /// Closes the connection at once, without a word to the server.
     pub(super) fn discard(&mut self) {
         self.connection = None;
@@ -290,6 +304,7 @@ impl Lease {
             self.shared.resting().push(Resting {
                 connection,
                 made: self.made,
+                planned: self.planned,
                 since: Instant::now(),
             });
         }
