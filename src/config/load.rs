@@ -101,6 +101,17 @@ impl Config {
             let kind = ProblemKind::Missing("required with PostgreSQL");
             reader.problem(&setting::SECRET_KEY, Origin::Environment, kind);
         }
+        if let Some(ops) = self.http.ops_listen
+            && takes_port_of(self.http.listen, ops)
+        {
+            let listen = self.http.listen;
+            let detail = format!(
+                "port {} is taken by TOLLGATE_LISTEN={listen}; choose another port, or for each an \
+                 address other than that of all",
+                ops.port()
+            );
+            reader.contradicted(&setting::OPS_LISTEN, detail);
+        }
         for package in read_in_two_ways(&self.stripe, &self.paddle) {
             let named = parse::quoted(package);
             let other = setting::STRIPE_PRICE_MAPPING.name;
@@ -151,6 +162,15 @@ impl Config {
             );
         }
     }
+}
+
+/// Says whether the system refuses to listen on both addresses. `[::]` also takes what comes to addresses of
+/// IPv4.
+fn takes_port_of(one: SocketAddr, other: SocketAddr) -> bool {
+    let takes = |all: SocketAddr, one: SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
+    };
+    one.port() == other.port() && one.port() != 0 && (takes(one, other) || takes(other, one))
 }
 
 impl HttpConfig {

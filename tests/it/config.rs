@@ -799,3 +799,27 @@ fn the_same_address_twice_is_one_listener() {
     assert!(ops("127.0.0.1:0", "127.0.0.1:0").is_some());
     assert!(ops("127.0.0.1:80", "127.0.0.1:81").is_some());
 }
+
+#[test]
+fn one_port_of_every_address_and_of_one_is_taken_twice() {
+    for (listen, ops, is_fine) in [
+        ("0.0.0.0:80", "127.0.0.1:80", false),
+        ("127.0.0.1:80", "0.0.0.0:80", false),
+        ("[::]:80", "127.0.0.1:80", false),
+        ("[::]:80", "0.0.0.0:80", false),
+        ("0.0.0.0:80", "[::1]:80", true),
+        ("0.0.0.0:80", "127.0.0.1:81", true),
+        ("0.0.0.0:0", "127.0.0.1:0", true),
+        ("127.0.0.1:80", "127.0.0.2:80", true),
+    ] {
+        let loaded = load([("TOLLGATE_LISTEN", listen), ("TOLLGATE_OPS_LISTEN", ops)]);
+        let said = loaded.err().map(|errors| errors.to_string());
+        assert_eq!(said.is_none(), is_fine, "{listen} {ops}: {said:?}");
+        if let Some(said) = said {
+            let named = format!(
+                "TOLLGATE_OPS_LISTEN: malformed: port 80 is taken by TOLLGATE_LISTEN={listen}"
+            );
+            assert!(said.contains(&named), "{said}");
+        }
+    }
+}
