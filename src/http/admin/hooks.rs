@@ -69,6 +69,7 @@ struct HookView {
     id: String,
     #[schema(examples("default"))]
     app: String,
+    /// Where deliveries go. Who is no owner sees the scheme and host alone: what follows may be a secret.
     #[schema(examples("https://acme.example/hooks/tollgate"))]
     url: String,
     /// The kinds of changes that are delivered, or their beginnings with `*` behind.
@@ -146,7 +147,7 @@ async fn list(
     let app = visible_app(&state, &admin, &slug).await?.slug;
     let all = hooks::list(&state.store, &app).await?;
     let position = |it: &Hook| std::cmp::Reverse(it.id.clone());
-    paging.cut(all, position, HookView::from)
+    paging.cut(all, position, |it| hooks::shown_to(admin.role, it).into())
 }
 
 /// Shows a hook.
@@ -162,7 +163,7 @@ async fn show(
 ) -> Result<Json<HookView>, ApiError> {
     let app = visible_app(&state, &admin, &slug).await?.slug;
     let hook = hooks::find(&state.store, &app, &id).await?;
-    Ok(Json(hook.into()))
+    Ok(Json(hooks::shown_to(admin.role, hook).into()))
 }
 
 /// A hook to make.

@@ -72,15 +72,14 @@ async fn list(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Refusal> {
-    let all = hooks::list(&state.store, &visitor.app).await?;
+    let role = visitor.admin.role;
+    let all = hooks::list(&state.store, &visitor.app).await?.into_iter();
+    let rows = all.map(|it| hooks::shown_to(role, it).into()).collect();
     let mut frame = Frame::new(&visitor, "hooks", "Hooks");
     if asked.get("done") == Some("delete") {
         frame.notice = Some("Removed, with what waited for it.");
     }
-    let page = ListPage {
-        frame,
-        rows: all.into_iter().map(Row::from).collect(),
-    };
+    let page = ListPage { frame, rows };
     Ok(render(&page)?)
 }
 
@@ -197,7 +196,7 @@ async fn show(
         state: wanted.map_or("", DeliveryState::as_str),
         pager: asked.pager(found.total.unwrap_or_default())?,
         deliveries: found.rows.into_iter().map(DeliveryRow::from).collect(),
-        hook: hook.into(),
+        hook: hooks::shown_to(visitor.admin.role, hook).into(),
     };
     Ok(render(&page)?)
 }

@@ -17,6 +17,7 @@ use crate::domain::customer::flag::FlagHolder;
 use crate::domain::customer::profile::Given;
 use crate::domain::hook::{DeliveryState, DisabledBecause, HookBody, HookStatus};
 use crate::domain::id::{AppSlug, DeliveryId, HookId, HookSecretId};
+use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
 use crate::store::hook::{Hook, SealedHookSecret};
@@ -379,10 +380,26 @@ async fn found(tx: &mut Tx, hook: &Hook, id: &DeliveryId) -> Result<HookDelivery
     found.ok_or(HookError::NoDelivery)
 }
 
-/// A hook for the audit. Of its address only the origin: what follows may be a secret.
+/// A hook for the audit.
 fn described(hook: &Hook) -> Value {
-    let place = reqwest::Url::parse(&hook.url);
-    let place = place.map_or_else(|_| String::new(), |url| url.origin().ascii_serialization());
-    json!({"url": place, "kinds": hook.kinds, "body": hook.body.as_str(),
+    json!({"url": origin(hook), "kinds": hook.kinds, "body": hook.body.as_str(),
         "description": hook.description, "status": hook.status.as_str()})
+}
+
+/// Returns the scheme, host and port of a hook's address: what follows may be a secret, as in the addresses of
+/// chat services.
+fn origin(hook: &Hook) -> String {
+    let url = reqwest::Url::parse(&hook.url);
+    url.map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+}
+
+/// Returns a hook as somebody of this role sees it: who may not manage hooks learns only where they lead.
+pub fn shown_to(role: Role, hook: Hook) -> Hook {
+    if role.allows(Role::Owner) {
+        return hook;
+    }
+    Hook {
+        url: origin(&hook),
+        ..hook
+    }
 }

@@ -688,6 +688,28 @@ async fn what_hooks_may_be_is_checked(engine: Engine) {
     rig.get(&none).await.refused(404, "hook_not_found");
 }
 
+async fn the_path_of_an_address_is_for_owners(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    rig.hook("https://chat.example:8443/services/T0/secret?key=1", &["*"])
+        .await;
+    for (role, shown) in [
+        ("viewer", "https://chat.example:8443"),
+        ("admin", "https://chat.example:8443"),
+        (
+            "owner",
+            "https://chat.example:8443/services/T0/secret?key=1",
+        ),
+    ] {
+        let token = rig.admin(role, None).await;
+        let listed = rig.as_admin(&token, "GET", HOOKS, None).await.expect(200);
+        let listed = listed["data"][0].clone();
+        assert_eq!(listed["url"], shown, "{role}");
+        let path = format!("{HOOKS}/{}", listed["id"].as_str().unwrap());
+        let one = rig.as_admin(&token, "GET", &path, None).await.expect(200);
+        assert_eq!(one, listed, "{role}");
+    }
+}
+
 async fn nothing_of_a_deleted_customer_stays_in_changes(engine: Engine) {
     let rig = Rig::start(engine).await;
     let receiver = Receiver::start().await;
@@ -727,5 +749,6 @@ on_both_stores! {
     what_waits_is_sent_at_once_when_an_admin_says_so,
     a_receiver_without_tls_is_told_from_one_that_is_away,
     what_hooks_may_be_is_checked,
+    the_path_of_an_address_is_for_owners,
     nothing_of_a_deleted_customer_stays_in_changes,
 }

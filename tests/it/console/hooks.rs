@@ -183,6 +183,15 @@ async fn who_may_not_act_on_hooks_sees_no_act(engine: Engine) {
         shown.contains("/act/test") && !shown.contains("/act/disable"),
         "{shown}"
     );
+    // The path of an address may be a secret.
+    for (visit, sees) in [(&viewer, false), (&admin, false), (&owner, true)] {
+        for page in [page.as_str(), "/console/hooks"] {
+            let shown = visit.page(page).await;
+            let origin = url.strip_suffix("/hook").unwrap();
+            assert!(shown.contains(origin), "{shown}");
+            assert_eq!(shown.contains(&url), sees, "{shown}");
+        }
+    }
     for act in ["enable", "rotate", "disable", "delete"] {
         for visit in [&viewer, &admin] {
             let answer = visit.post(&format!("{page}/act/{act}"), &[]).await;
