@@ -312,7 +312,10 @@ impl Tx {
                 .cloned(),
         );
 
-        let money = wanted("payment", reached.union(&payments));
+        // What a link of this batch names may be a document that nothing was linked to before.
+        let documents = payments.union(&lookup_keys.payment_links);
+        let documents: BTreeSet<&ObjectKey> = documents.chain(&reached).collect();
+        let money = wanted("payment", documents);
         let subscriptions = wanted("subscription", &lookup_keys.subscriptions);
         self.working_set_owned(app, working_set, money.chain(subscriptions))
             .await?;
