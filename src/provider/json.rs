@@ -33,6 +33,7 @@ pub(super) fn is_read(name: &str) -> bool {
         name,
         "action"
             | "address"
+            | "adjusted_totals"
             | "affirm"
             | "afterpay_clearpay"
             | "amazon_pay"

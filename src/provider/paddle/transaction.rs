@@ -11,10 +11,17 @@ use super::line;
 use crate::domain::billing::fact::{Fact, PaymentFact, PaymentStep};
 use crate::domain::id::Kind;
 
-/// `transaction.completed`, `.paid`.
+/// `transaction.completed`, `.paid`. A billed transaction is also completed by credits against it, which lower
+/// what is owed: of one that was credited in full nothing was ever paid. What the customer's balance paid
+/// is a credit in `totals` too, but no adjustment.
+/// <https://developer.paddle.com/build/transactions/create-transaction-adjustments>
 pub(super) fn paid(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let money = event.object.amount("details.totals.grand_total");
     let cost = event.object.amount("details.totals.total");
+    let left = event.object.amount("details.adjusted_totals.total");
+    if money == Some(0) && cost > Some(0) && left == Some(0) {
+        return read(event, PaymentStep::Void);
+    }
     let step = PaymentStep::Paid {
         money: money.or(cost).unwrap_or_default(),
         cost: cost.or(money).unwrap_or_default(),

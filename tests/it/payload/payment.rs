@@ -508,3 +508,26 @@ fn an_invoice_made_by_hand_names_its_subscription_in_its_lines() {
         }
     }
 }
+
+#[test]
+fn a_transaction_that_credits_completed_was_not_paid() {
+    let mut payload = load("paddle/transaction.completed--renewal.json");
+    let mut step = |total: &str, owed: &str, left: Value| {
+        let details = &mut payload["data"]["details"];
+        details["totals"]["total"] = total.into();
+        details["totals"]["grand_total"] = owed.into();
+        details["adjusted_totals"] = left;
+        payment(PADDLE.name, &payload).step
+    };
+    let left = |total: &str| json!({"total": total, "grand_total": "0"});
+    let paid = |money, cost| PaymentStep::Paid { money, cost };
+    assert_eq!(step("2900", "0", left("0")), PaymentStep::Void);
+    assert_eq!(step("2900", "900", left("900")), paid(900, 2900));
+    // By the customer's balance, wholly or up to what was credited.
+    assert_eq!(step("2900", "0", left("2900")), paid(0, 2900));
+    assert_eq!(step("2900", "0", left("900")), paid(0, 2900));
+    assert_eq!(step("2900", "0", Value::Null), paid(0, 2900));
+    assert_eq!(step("0", "0", left("0")), paid(0, 0));
+    // Given back later, as a list of transactions shows it.
+    assert_eq!(step("2900", "2900", left("0")), paid(2900, 2900));
+}
