@@ -136,7 +136,13 @@ impl<'a> Dossier<'a> {
     fn act(&mut self) {
         let rows = &self.rows;
         let is_waived = |key: &ObjectKey| rows.iter().any(|row| row.waivers.contains(key));
-        self.actions = holds::act(&mut self.sources, &self.payments, self.policy, is_waived);
+        self.actions = holds::act(
+            &mut self.sources,
+            &self.payments,
+            self.policy,
+            is_waived,
+            self.now,
+        );
         // What nobody ever paid for takes nothing away that an admin gave.
         if self.grants.iter().any(|grant| grant.is_live(self.now)) {
             for source in &mut self.sources {

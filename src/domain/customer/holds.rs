@@ -64,6 +64,7 @@ pub(super) fn act(
     payments: &Payments<'_>,
     policy: &Policy,
     is_waived: impl Fn(&ObjectKey) -> bool,
+    now: Timestamp,
 ) -> Actions {
     let mut actions = Actions::default();
     for (dispute, traced) in &payments.disputes {
@@ -93,7 +94,9 @@ pub(super) fn act(
         }
     }
     for payment in payments.all.values().filter(|it| it.is_given_back()) {
-        act_on_refund(&mut actions, sources, payments, payment, policy, &is_waived);
+        if !payment.refunds.iter().all(|refund| is_waived(refund.key)) {
+            act_on_refund(&mut actions, sources, payments, payment, policy, now);
+        }
     }
     // What ends a source comes last: nothing holds it then.
     for effect in [Effect::Suspend, Effect::Expire] {
@@ -125,58 +128,57 @@ fn effect_of_dispute(stage: DisputeStage, policy: &Policy) -> Option<(Effect, &'
 }
 
 /// Ends the subscription of a payment that was refunded in full, if the policy says so, no later
-/// payment of it counts, and none covers more than the time until the refund. A purchase has ended by
-/// itself.
+/// payment of it counts, and none covers today. A purchase has ended by itself.
+///
+/// The caller leaves out those whose refunds are waived, by the refunds' own keys: Paddle's dispute has the
+/// key of its payment, and whoever waived that has not waived what is given back later.
 fn act_on_refund(
     actions: &mut Actions,
-    sources: &[Source],
+    sources: &mut [Source],
     payments: &Payments<'_>,
     payment: &Payment<'_>,
     policy: &Policy,
-    is_waived: &impl Fn(&ObjectKey) -> bool,
+    now: Timestamp,
 ) {
-    let (Some(paid), Some(since)) = (payment.paid(), payment.given_back_at()) else {
+    let (Some(paid), Some(refunded_at)) = (payment.paid(), payment.given_back_at()) else {
         return;
     };
-    // By the refunds' own keys: Paddle's dispute has the key of its payment, and whoever waived that
-    // has not waived what is given back later.
-    let all_waived = payment.refunds.iter().all(|refund| is_waived(refund.key));
-    if policy.on_full_refund != OnFullRefund::Expire || all_waived {
+    if policy.on_full_refund != OnFullRefund::Expire {
         return;
     }
     let traced = Traced {
         to: TracedTo::Payment(payment.key.clone()),
         ambiguous: false,
     };
-    let about = about(sources, payments, Some(&traced), since);
-    for source in about
-        .into_iter()
-        .filter(|it| sources[*it].kind == SourceKind::Subscription)
-    {
-        if sources[source].paid_at > Some(since) {
-            let kind = FlagKind::PaidThoughHeld;
-            actions
-                .flags
-                .insert(Flag::new(kind, &payment.key.id, since));
-        } else if sources[source].paid_at > Some(paid.at)
-            || sources[source].paid_until > Some(since)
-        {
-            // An old month that was given back as a goodwill gesture expires nobody, and neither does
-            // an extra while what another payment covers goes on.
-            let kind = FlagKind::FullRefund;
-            actions
-                .flags
-                .insert(Flag::new(kind, &payment.key.id, since));
+    for place in about(sources, payments, Some(&traced), refunded_at) {
+        let source = &mut sources[place];
+        if source.kind != SourceKind::Subscription {
+            continue;
+        }
+        // An old month that was given back as a goodwill gesture expires nobody, and neither does an extra
+        // while what another payment covers goes on, and its renewal may still come.
+        let covered = source.paid_until.filter(|until| *until > refunded_at);
+        let renewed_by = covered.map(|until| policy.silence_after.after(until));
+        let kind = if source.paid_at > Some(refunded_at) {
+            FlagKind::PaidThoughHeld
+        } else if source.paid_at > Some(paid.at) {
+            FlagKind::FullRefund
+        } else if let Some(end) = renewed_by.filter(|end| *end > now) {
+            source.due_at = source.due_at.into_iter().chain([end]).min();
+            FlagKind::FullRefund
         } else {
             actions.acting.push(Acting {
-                source,
+                source: place,
                 hold: Hold::Refund,
                 reason: "full_refund",
                 subject: payment.key.clone(),
-                since,
+                since: renewed_by.unwrap_or(refunded_at),
                 effect: Effect::Expire,
             });
-        }
+            continue;
+        };
+        let flag = Flag::new(kind, &payment.key.id, refunded_at);
+        actions.flags.insert(flag);
     }
 }
 

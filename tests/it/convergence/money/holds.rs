@@ -10,7 +10,8 @@ use tollgate::domain::policy::{OnDisputeLost, OnFullRefund, Policy};
 
 use crate::convergence::kinds;
 use crate::convergence::rig::{
-    contact, counted, disputed, event, ids, invoice, pair, pay, policy, refund, stripe, sub, sub_of,
+    at, contact, counted, disputed, event, ids, invoice, pair, pay, policy, refund, stripe, sub,
+    sub_of,
 };
 
 use super::{LATE, assert_active, assert_nothing, day, end_at, end_in, end_with_grant, lifetime};
@@ -156,6 +157,13 @@ fn a_refunded_extra_expires_nobody_while_another_payment_covers() {
     let covered = end_in(expires.clone(), day(50), &events(365));
     assert_active(&covered, &["A"]);
     assert_eq!(kinds(&covered, "cus_1"), [FlagKind::FullRefund]);
+    // The renewal may still come, and then does not.
+    let covered = end_in(expires.clone(), day(367), &events(365));
+    assert_active(&covered, &["A"]);
+    assert_eq!(covered.of("cus_1").due_at, Some(at(day(368))));
+    let over = end_in(expires.clone(), day(368), &events(365));
+    assert_nothing(&over, Status::Expired);
+    assert_eq!(over.of("cus_1").holds, BTreeSet::from([Hold::Refund]));
     let uncovered = end_in(expires, day(50), &events(30));
     assert_nothing(&uncovered, Status::Expired);
     assert_eq!(uncovered.of("cus_1").holds, BTreeSet::from([Hold::Refund]));

@@ -34,9 +34,11 @@ fn accounts() -> Vec<ObjectKey> {
         stripe("cus_2"),
         paddle("ctm_1"),
         test.key(kind("cus_1"), "cus_1"),
+        paddle("ctm_2"),
     ]
 }
 
+/// Subscriptions and their accounts; Paddle's `sub_1` moves between two.
 fn subscriptions() -> Vec<(ObjectKey, ObjectKey)> {
     let of = |account: &ObjectKey, id: &str| (account.scope.key(kind(id), id), account.clone());
     let mut all: Vec<_> = accounts()

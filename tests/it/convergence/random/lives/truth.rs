@@ -250,10 +250,11 @@ impl Eyes<'_> {
         });
         let standing = it.refunds.iter().filter(|refund| refund.stands);
         let refunded = standing.map(|refund| refund.at).max();
-        // What another payment covers goes on after the refund.
+        // What another payment covers goes on after the refund, and a renewal may be late.
         let goes_on = |sub| {
             let mut until = self.paid_until(sub, false).into_iter();
-            until.any(|(_, until)| Some(until) > refunded)
+            let late = self.life.now - self.rules.silence_after;
+            until.any(|(_, until)| Some(until) > refunded && until > late)
         };
         let is_covered = matches!(claim, Claim::Refund) && sub.is_some_and(goes_on);
         let is_paid_since = paid > Some(since) || is_covered;
