@@ -140,6 +140,14 @@ impl Found {
         total.missing + total.different + self.gone
     }
 
+    /// True if nothing of what the provider listed was known here, as before the first webhook: such
+    /// differences are no webhooks that were lost.
+    pub fn is_first_import(&self) -> bool {
+        let billed = [Stage::Customers, Stage::Subscriptions, Stage::Payments];
+        let mut billed = billed.iter().filter_map(|stage| self.kinds.get(stage));
+        self.gone == 0 && billed.all(|it| it.different == 0 && it.missing == it.read)
+    }
+
     /// True if what is kept here is now what the provider says.
     pub fn is_settled(&self) -> bool {
         self.drift() == self.repaired && self.total().unreadable == 0
@@ -149,6 +157,34 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_first_import_knew_nothing() {
+        let tally = |read, missing, different| Tally {
+            read,
+            missing,
+            different,
+            unreadable: 0,
+        };
+        let found = |kinds: &[(Stage, Tally)]| Found {
+            kinds: kinds.iter().copied().collect(),
+            ..Found::default()
+        };
+        let (customers, payments) = (Stage::Customers, Stage::Payments);
+        let all_new = [(customers, tally(9, 9, 0)), (payments, tally(5, 5, 0))];
+        assert!(found(&all_new).is_first_import());
+        // The events of what was just imported say the same again.
+        let events = (Stage::Events, tally(30, 4, 0));
+        assert!(found(&[all_new[0], all_new[1], events]).is_first_import());
+        let known = [(customers, tally(9, 8, 0)), (payments, tally(5, 5, 0))];
+        assert!(!found(&known).is_first_import());
+        assert!(!found(&[all_new[0], (payments, tally(5, 4, 1))]).is_first_import());
+        let gone = Found {
+            gone: 1,
+            ..found(&all_new)
+        };
+        assert!(!gone.is_first_import());
+    }
 
     #[test]
     fn stages_follow_each_other_to_the_last() {

@@ -9,6 +9,9 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::family::{Counts, Times, delays, sizes, times, waits};
 
+/// What came of a question if the provider refused the API key.
+const KEY_REFUSED: &str = "api_key_refused";
+
 /// Reasons of dead letters that are named; any other is `other`.
 const REASONS: [&str; 9] = [
     "payload_field_missing",
@@ -112,7 +115,7 @@ impl WorkerMetrics {
         );
         registry.register(
             "refetches",
-            "Questions to a provider about an object, by what came of them",
+            "Questions to a provider about an object, by what came of them; a comparison counts if its API key is refused",
             metrics.refetches.clone(),
         );
         metrics
@@ -123,7 +126,7 @@ impl WorkerMetrics {
     pub fn expect(&self, provider: &'static str) {
         drop(self.retries.get_or_create(&OfProvider { provider }));
         drop(self.delay.get_or_create(&OfProvider { provider }));
-        for result in ["recorded", "api_key_refused"] {
+        for result in ["recorded", KEY_REFUSED] {
             drop(self.refetches.get_or_create(&Refetch { provider, result }));
         }
     }
@@ -132,6 +135,13 @@ impl WorkerMetrics {
     pub fn asked(&self, provider: &'static str, result: &'static str) {
         let labels = Refetch { provider, result };
         self.refetches.get_or_create(&labels).inc();
+    }
+
+    /// Counts a comparison that failed, if the provider refused the API key.
+    pub fn refused(&self, provider: &'static str, code: &str) {
+        if code == KEY_REFUSED {
+            self.asked(provider, KEY_REFUSED);
+        }
     }
 
     /// Counts an event with an outcome. `names` are its provider and type, as far as they are known

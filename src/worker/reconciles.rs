@@ -8,6 +8,7 @@ use super::Worker;
 use super::part::RECONCILES;
 use super::retries::Backoff;
 use crate::causes::chain;
+use crate::domain::reconcile::ReconcileStatus;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::reconcile::{self, ReconcileError};
 
@@ -57,7 +58,16 @@ impl Worker {
         let step = reconcile::carry_on(&self.store, apis, &*self.clock, None);
         tokio::select! {
             () = self.shutdown.cancelled() => Ok(Duration::ZERO),
-            turn = step => Ok(turn?.rest),
+            turn = step => {
+                let turn = turn?;
+                if let Some(it) = turn.worked.filter(|it| it.status() == ReconcileStatus::Failed)
+                    && let Some(error) = it.error
+                {
+                    let name = crate::provider::known_names(it.provider, "").0;
+                    self.metrics.refused(name, &error.code);
+                }
+                Ok(turn.rest)
+            }
         }
     }
 }

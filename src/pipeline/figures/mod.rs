@@ -281,7 +281,8 @@ impl InStore {
             if oldest.is_none() {
                 continue;
             }
-            let drift = of_provider.map(|it| it.found.drift()).sum();
+            let drifted = of_provider.filter(|it| !it.found.is_first_import());
+            let drift = drifted.map(|it| it.found.drift()).sum();
             drifts.push(
                 names::DRIFT
                     .counts(drift)

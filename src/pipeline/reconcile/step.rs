@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
-use tracing::info;
+use tracing::{error, info};
 
 use super::apply::{Page, apply};
 use super::error::ReconcileError;
@@ -144,7 +144,8 @@ impl Step<'_> {
         if !tx.reconcile_advance(&after, from_step).await? {
             return Ok(None);
         }
-        if after.finished_at.is_some() && after.found.drift() > 0 {
+        let drifted = after.found.drift() > 0 && !after.found.is_first_import();
+        if after.finished_at.is_some() && drifted {
             tx.change_add(vec![drift(&after, now)]).await?;
         }
         tx.commit().await?;
@@ -190,15 +191,24 @@ fn move_on(it: &mut Reconcile) -> bool {
     }
 }
 
-/// Writes the line by which the log tells the end.
+/// Writes the line by which the log tells the end. One that failed finds no lost webhooks, until somebody sees
+/// to it.
 pub(super) fn tell(it: &Reconcile) {
+    if it.status() == ReconcileStatus::Failed {
+        error!(
+            app = %it.app, provider = %it.provider, reconcile.id = %it.id,
+            error = it.error.as_ref().map(|it| it.detail.as_str()),
+            error.code = it.error.as_ref().map(|it| it.code.as_str()),
+            "a reconciliation failed; what webhooks were lost stays unknown until one succeeds"
+        );
+        return;
+    }
     let total = it.found.total();
-    let error = it.error.as_ref().map(|it| it.code.as_str());
     info!(
         app = %it.app, provider = %it.provider, reconcile.id = %it.id, dry_run = it.dry_run,
         outcome = it.status().as_str(), read = total.read, missing = total.missing,
         different = total.different, gone = it.found.gone, unreadable = total.unreadable,
-        repaired = it.found.repaired, unmapped = it.found.unmapped.len(), error,
+        repaired = it.found.repaired, unmapped = it.found.unmapped.len(),
         "reconciliation ended"
     );
 }
