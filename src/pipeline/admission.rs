@@ -26,6 +26,8 @@ pub(super) enum Admission {
 pub(super) struct Admissions {
     ledger: BTreeMap<EventKey, LedgerState>,
     duplicates: BTreeMap<EventKey, u32>,
+    /// Events that failed and that the provider has sent again, each of which is a duplicate too.
+    sent_again: BTreeSet<EventKey>,
     forced: BTreeSet<EventKey>,
     other_bodies: Vec<OtherBody>,
 }
@@ -35,6 +37,7 @@ impl Admissions {
         Self {
             ledger,
             duplicates: BTreeMap::new(),
+            sent_again: BTreeSet::new(),
             forced: BTreeSet::new(),
             other_bodies: Vec::new(),
         }
@@ -57,6 +60,9 @@ impl Admissions {
             Admission::Process => {
                 if before.is_some_and(|state| had_effect(state.outcome)) {
                     self.forced.insert(key.clone());
+                }
+                if before.is_some_and(|state| is_sent_again(state, headers)) {
+                    self.sent_again.insert(key.clone());
                 }
                 let before = self.ledger.remove(key);
                 let admitted = LedgerState {
@@ -89,9 +95,10 @@ impl Admissions {
     }
 
     /// Forgets an event whose payload could not be read, so that its next message in the batch is
-    /// no duplicate.
+    /// no duplicate. Whoever notes the failure counts that it was sent again.
     pub(super) fn withdraw(&mut self, key: &EventKey) {
         self.ledger.remove(key);
+        self.sent_again.remove(key);
     }
 
     /// True if the event has arrived so far only with a secret of the wrong mode, or as a test event
@@ -134,9 +141,19 @@ impl Admissions {
     }
 
     /// Returns how many duplicates of each event were counted.
-    pub(super) fn into_duplicates(self) -> BTreeMap<EventKey, u32> {
+    pub(super) fn into_duplicates(mut self) -> BTreeMap<EventKey, u32> {
+        for key in self.sent_again {
+            *self.duplicates.entry(key).or_default() += 1;
+        }
         self.duplicates
     }
+}
+
+/// True if an event that failed comes by another webhook.
+pub(super) fn is_sent_again(state: &LedgerState, headers: &HeadersV1) -> bool {
+    state.outcome == EventOutcome::Failed
+        && headers.replay.is_none()
+        && state.receipt != headers.receipt
 }
 
 /// Returns what there is to note of a message of a known event. A replay of ours is made of the body

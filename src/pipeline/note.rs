@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::admission::is_sent_again;
 use super::batch::ledger_entry;
 use super::forgotten::without_persons;
 use super::incoming::{Incoming, named_by};
@@ -63,9 +64,10 @@ pub(super) async fn note(
     if tx.app_existing([&key.app]).await?.is_empty() {
         return Ok(());
     }
-    let known = tx.ledger_find([&key]).await?;
+    let mut known = tx.ledger_find([&key]).await?;
+    let known = known.remove(&key);
     if known
-        .get(&key)
+        .as_ref()
         .is_some_and(|state| state.outcome.is_settled())
     {
         return Ok(());
@@ -79,7 +81,17 @@ pub(super) async fn note(
     let mut entries = [entry];
     without_persons(&mut tx, &mut entries).await?;
     tx.ledger_write(&entries).await?;
-    if outcome == EventOutcome::Failed {
+    let headers = message.headers();
+    if known.as_ref().is_some_and(|it| is_sent_again(it, headers)) {
+        tx.ledger_count_duplicates(&[(key.clone(), 1)].into())
+            .await?;
+    }
+    // Who was told that it failed is not told once more because it came again; that a replay failed is news.
+    let is_replay = headers.replay.is_some();
+    let is_told = known.is_some_and(|it| {
+        it.outcome == EventOutcome::Failed && (!is_replay || it.receipt == headers.receipt)
+    });
+    if outcome == EventOutcome::Failed && !is_told {
         tx.change_add(vec![failed(&key, headers, error, now)])
             .await?;
     }

@@ -183,6 +183,17 @@ async fn a_failed_event_is_recorded_and_tried_again_when_it_comes_again(engine: 
     assert_eq!((event.outcome, event.attempts), (EventOutcome::Failed, 1));
     assert_eq!(event.error, Some(error));
     assert_eq!(event.payload.unwrap(), broken().to_string());
+    assert_eq!(event.duplicates, 0);
+
+    // The provider sends it again, and it fails again.
+    let mut again = message(&broken(), "again");
+    let dispositions = bench.process(std::slice::from_ref(&again)).await;
+    assert!(matches!(&dispositions[..], [Disposition::Final(_)]));
+    again.headers_mut().error.clone_from(&dead.headers().error);
+    record(&bench.store, &again, bench.now).await.unwrap();
+    record(&bench.store, &again, bench.now).await.unwrap();
+    let event = bench.event("evt_broken").await;
+    assert_eq!((event.outcome, event.duplicates), (EventOutcome::Failed, 1));
 
     let mended = stripe_event(
         "evt_broken",
@@ -191,9 +202,10 @@ async fn a_failed_event_is_recorded_and_tried_again_when_it_comes_again(engine: 
         stripe_subscription("sub_1", "cus_1", "active"),
     );
     assert_eq!(bench.process(&[message(&mended, "2")]).await, [DONE]);
+    let event = bench.event("evt_broken").await;
     assert_eq!(
-        bench.event("evt_broken").await.outcome,
-        EventOutcome::Applied
+        (event.outcome, event.duplicates),
+        (EventOutcome::Applied, 2)
     );
 }
 
