@@ -314,19 +314,30 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets the newest secret of a hook end at an instant, and removes all others.
+    /// Lets the secrets of a hook end at an instant, if they do not end before. Removes those that have
+    /// ended, and of the rest all but the newest `most`.
     pub(crate) async fn hook_secret_retire(
         &mut self,
         hook: &HookId,
         at: Timestamp,
+        now: Timestamp,
+        most: i64,
     ) -> Result<(), StoreError> {
         let sql = r"
             DELETE FROM hook_secrets
             WHERE hook_id = $1
-                AND id <> (SELECT MAX(id) FROM hook_secrets WHERE hook_id = $1)
+                AND (
+                    expires_at <= $2
+                    OR id NOT IN (
+                        SELECT id FROM hook_secrets WHERE hook_id = $1 ORDER BY id DESC LIMIT $3
+                    )
+                )
         ";
-        self.execute(sql, binds![hook]).await?;
-        let sql = "UPDATE hook_secrets SET expires_at = $2 WHERE hook_id = $1";
+        self.execute(sql, binds![hook, now, most]).await?;
+        let sql = r"
+            UPDATE hook_secrets SET expires_at = $2
+            WHERE hook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
+        ";
         self.execute(sql, binds![hook, at]).await?;
         Ok(())
     }

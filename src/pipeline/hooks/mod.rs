@@ -32,6 +32,9 @@ pub use sender::HookSender;
 /// Most hooks of one app: each is asked for at every change.
 const MAX_HOOKS: usize = 20;
 
+/// Most secrets of a hook that go on signing beside the newest: each is a signature in a header.
+const OLD_SECRETS: i64 = 4;
+
 /// Why nothing was done about a hook.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
@@ -255,7 +258,8 @@ pub async fn remove(store: &Store, order: &Order, id: &str) -> Result<(), HookEr
     Ok(tx.commit().await?)
 }
 
-/// Gives a hook another secret. The one before signs too for some time, and older ones no more.
+/// Gives a hook another secret. Those before sign too for some time, each no longer than it was to: the answer
+/// to a rotation may be lost, and then the receiver has the one before the one before.
 ///
 /// # Errors
 /// When there is none.
@@ -269,7 +273,8 @@ pub async fn rotate_secret(
     let mut tx = store.begin_in(&order.app).await?;
     let hook = known(&mut tx, &order.app, id).await?;
     let end = order.now.plus(overlap);
-    tx.hook_secret_retire(&hook.id, end).await?;
+    tx.hook_secret_retire(&hook.id, end, order.now, OLD_SECRETS)
+        .await?;
     let secret = add_secret(&mut tx, vault, &hook, order.now).await?;
     let details = json!({"id": hook.id, "old_expires_at": end.exact()});
     order.audit(&mut tx, None, "hook_rotate", details).await?;

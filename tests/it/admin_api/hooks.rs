@@ -12,11 +12,15 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tollgate::domain::event::EventError;
 use tollgate::domain::span::Span;
 use tollgate::pipeline::hooks::{Delivered, Deliveries, Destinations, HookSender};
+use tollgate::pipeline::record::record;
+use tollgate::queue::message::Replay;
 use tollgate::vault::Vault;
 
 use super::rig::{NOW, Rig, id_of, path_of};
+use crate::process::message;
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{client, stripe_customer, stripe_event};
 
@@ -410,8 +414,29 @@ async fn both_secrets_sign_while_one_is_replaced(engine: Engine) {
         [&old, &new].map(|it| signatures(it, &headers, &body))
     };
     assert_eq!(signed().await, [true, true]);
-    rig.pass(3600);
+    // The answer is lost, so it is rotated once more, which lengthens nothing.
+    rig.pass(1800);
+    let longer = json!({"overlap_seconds": 36_000});
+    rig.post(&rotate, longer.clone()).await.expect(200);
+    assert_eq!(signed().await, [true, true]);
+    rig.pass(1800);
     assert_eq!(signed().await, [false, true]);
+    for _ in 0..3 {
+        rig.post(&rotate, longer.clone()).await.expect(200);
+    }
+    assert_eq!(signed().await, [false, true], "four beside the newest");
+    rig.post(&rotate, longer).await.expect(200);
+    assert_eq!(signed().await, [false, false]);
+    let leaked = rig.post(&rotate, json!({"overlap_seconds": 0})).await;
+    let last = leaked.expect(200)["secret"].as_str().unwrap().to_owned();
+    rig.post(&format!("{one}/test"), json!({}))
+        .await
+        .expect(202);
+    rig.delivers_all().await;
+    let (headers, body) = receiver.taken().pop().unwrap();
+    assert!(signatures(&last, &headers, &body));
+    let all = headers["webhook-signature"].to_str().unwrap();
+    assert_eq!(all.split(' ').count(), 1, "{all}");
     let rows = rig.place.contents().await;
     for secret in [&old, &new] {
         let plain = rows
@@ -710,6 +735,37 @@ async fn the_path_of_an_address_is_for_owners(engine: Engine) {
     }
 }
 
+async fn an_event_that_fails_each_time_it_comes_is_told_once(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let receiver = Receiver::start().await;
+    rig.hook(&receiver.url, &["event.failed"]).await;
+    let nameless = stripe_event("evt_1", "customer.created", NOW - 9, json!({}));
+    let fails = async |receipt: &str, replay: Option<Replay>| {
+        let mut message = message(&nameless, receipt);
+        message.headers_mut().replay = replay;
+        let detail = "data.object.id is missing".to_owned();
+        message.headers_mut().error = Some(EventError::new("payload_field_missing", detail));
+        record(&rig.store, &message, rig.now()).await.unwrap();
+        rig.delivers_all().await;
+        receiver.kinds().len()
+    };
+    assert_eq!(fails("first", None).await, 1);
+    assert_eq!(fails("first", None).await, 0, "the same message");
+    assert_eq!(fails("second", None).await, 0, "it came again");
+    let replay = Replay {
+        force: false,
+        tries_before: 1,
+    };
+    assert_eq!(
+        fails("third", Some(replay)).await,
+        1,
+        "somebody waits for it"
+    );
+    assert_eq!(fails("third", Some(replay)).await, 0, "the same replay");
+    let event = rig.get("/events/evt_1").await.expect(200);
+    assert_eq!(event["duplicates"], 1, "{event}");
+}
+
 async fn nothing_of_a_deleted_customer_stays_in_changes(engine: Engine) {
     let rig = Rig::start(engine).await;
     let receiver = Receiver::start().await;
@@ -750,5 +806,6 @@ on_both_stores! {
     a_receiver_without_tls_is_told_from_one_that_is_away,
     what_hooks_may_be_is_checked,
     the_path_of_an_address_is_for_owners,
+    an_event_that_fails_each_time_it_comes_is_told_once,
     nothing_of_a_deleted_customer_stays_in_changes,
 }
