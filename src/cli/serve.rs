@@ -19,6 +19,7 @@ use crate::output;
 use crate::pipeline::admin_tokens::AdminTokenOrder;
 use crate::provider;
 use crate::server::{Server, StartError, Waiting, open_store};
+use crate::store::Trouble;
 use crate::telemetry;
 
 /// The pause between two tries to reach a database that is away at the start.
@@ -126,19 +127,23 @@ async fn start(config: &Config, roles: Roles) -> Result<Server, CliError> {
     loop {
         match Server::start(config, roles).await {
             Ok(server) => return Ok(server),
-            Err(error) if on_a_server && error.may_pass() => {
-                wait_for_database(config, error).await?;
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => match error.passing_trouble().filter(|_| on_a_server) {
+                Some(trouble) => wait_for_database(config, &error, trouble).await?,
+                None => return Err(error.into()),
+            },
         }
     }
 }
 
 /// Returns when the database is there.
-async fn wait_for_database(config: &Config, first: StartError) -> Result<(), CliError> {
+async fn wait_for_database(
+    config: &Config,
+    first: &StartError,
+    trouble: Trouble,
+) -> Result<(), CliError> {
     let began = Instant::now();
-    let waiting = Waiting::start(config).await?;
-    let (mut error, mut told) = (chain(&first), None);
+    let waiting = Waiting::start(config, trouble).await?;
+    let (mut error, mut told) = (chain(first), None);
     loop {
         let is_new = told.as_ref().is_none_or(|(said, at): &(String, Instant)| {
             *said != error || at.elapsed() >= SAID_AGAIN
@@ -156,8 +161,13 @@ async fn wait_for_database(config: &Config, first: StartError) -> Result<(), Cli
                 waiting.stop().await;
                 return Ok(());
             }
-            Err(again) if again.may_pass() => error = chain(&again),
-            Err(other) => return Err(other.into()),
+            Err(again) => {
+                let Some(trouble) = again.passing_trouble() else {
+                    return Err(again.into());
+                };
+                waiting.tell(trouble);
+                error = chain(&again);
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde::Serialize;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,24 +38,24 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// Returns the routes of a process that waits for its database: it is alive, and can do nothing yet.
-pub(super) fn waiting_router() -> Router {
-    Router::new().fallback(waiting)
+pub(super) fn waiting_router(trouble: watch::Receiver<Trouble>) -> Router {
+    Router::new().fallback(waiting).with_state(trouble)
 }
 
-async fn waiting(path: Uri) -> Response {
+async fn waiting(State(trouble): State<watch::Receiver<Trouble>>, path: Uri) -> Response {
     match path.path() {
         "/healthz" => healthz().await.into_response(),
-        "/readyz" => not_ready_yet(),
+        "/readyz" => not_ready_yet(*trouble.borrow()),
         _ => ApiError::Unavailable { cause: None }.into_response(),
     }
 }
 
-fn not_ready_yet() -> Response {
+fn not_ready_yet(trouble: Trouble) -> Response {
     let part = Part {
         name: "store",
         ready: false,
-        code: Some(Trouble::Away.code()),
-        reason: Some(Trouble::Away.sentence().to_owned()),
+        code: Some(trouble.code()),
+        reason: Some(trouble.sentence().to_owned()),
         last_success_seconds: None,
     };
     answer(&Report {

@@ -63,10 +63,12 @@ mod write_timeout;
 mod wrong_tokens;
 
 use axum::{Extension, Router, middleware};
+use tokio::sync::watch;
 use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::metrics::Metrics;
+use crate::store::Trouble;
 
 pub(crate) use admin::lines;
 pub use auth::{Admin, Reading};
@@ -110,9 +112,10 @@ pub fn ops_router(state: AppState) -> Router {
 
 /// Returns the routes of a process that waits for its database, for all its addresses: 503, but for
 /// `/healthz`.
-pub fn waiting_router() -> Router {
+pub fn waiting_router(trouble: watch::Receiver<Trouble>) -> Router {
+    let routes = health::waiting_router(trouble);
     // Nobody reads figures of a process that has not started.
-    request_layer::wrap(health::waiting_router(), Metrics::default().requests)
+    request_layer::wrap(routes, Metrics::default().requests)
 }
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {

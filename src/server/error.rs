@@ -102,17 +102,16 @@ impl StartError {
         Self::StoreAt { place, source }
     }
 
-    /// Returns true if a server may start later although nobody changes its settings: its database
-    /// is not there yet, or lets nobody in at present.
-    pub fn may_pass(&self) -> bool {
+    /// Returns the trouble of the database if a server may start later although nobody changes its
+    /// settings: it is not there yet, or lets nobody in at present.
+    pub fn passing_trouble(&self) -> Option<Trouble> {
         let (Self::Store(source) | Self::StoreAt { source, .. }) = self else {
-            return false;
+            return None;
         };
-        matches!(
-            source.trouble(),
+        source.trouble().filter(|trouble| {
             // A standby may be the primary in a moment.
-            Some(Trouble::Away | Trouble::Busy | Trouble::ReadOnly)
-        )
+            matches!(trouble, Trouble::Away | Trouble::Busy | Trouble::ReadOnly)
+        })
     }
 
     pub(super) fn io(what: String) -> impl FnOnce(std::io::Error) -> Self {

@@ -5,6 +5,7 @@
 
 use std::iter;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -12,20 +13,23 @@ use super::error::StartError;
 use super::listening;
 use crate::config::Config;
 use crate::http::{self, Limits};
+use crate::store::Trouble;
 
 /// Answers 503 on the addresses of the settings until it is stopped.
 pub struct Waiting {
+    trouble: watch::Sender<Trouble>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Waiting {
-    /// Begins to listen.
+    /// Begins to listen, and says what it waits for.
     ///
     /// # Errors
     /// When an address cannot be listened on.
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, trouble: Trouble) -> Result<Self, StartError> {
         let waiting = Self {
+            trouble: watch::Sender::new(trouble),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -33,13 +37,18 @@ impl Waiting {
         for listener in iter::once(main).chain(listening::ops(config).await?) {
             waiting.tasks.spawn(http::serve(
                 listener,
-                http::waiting_router(),
+                http::waiting_router(waiting.trouble.subscribe()),
                 Limits::default(),
                 config.http.trusted_proxies.clone(),
                 waiting.shutdown.clone(),
             ));
         }
         Ok(waiting)
+    }
+
+    /// Says from now on that this is what it waits for.
+    pub fn tell(&self, trouble: Trouble) {
+        self.trouble.send_replace(trouble);
     }
 
     /// Stops listening, so that a server can take the addresses.

@@ -473,6 +473,20 @@ async fn a_server_waits_for_a_database_that_is_not_there_yet() {
     let mut waiting = Serving::spawn(&settings);
     waiting.until_logged("waits for its database").await;
     assert!(waiting.terminate().success(), "SIGTERM ends the wait");
+
+    let mut waiting = Serving::spawn(&settings);
+    waiting.until_logged("waits for its database").await;
+    cluster.stand_by();
+    cluster.start_again();
+    let log = waiting.until_logged("takes no writes").await;
+    let url = format!("{}/readyz", waiting.base);
+    let answer = crate::support::client().get(url).send().await.unwrap();
+    assert_eq!(answer.status(), 503, "{log}");
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("store_read_only"), "{text}");
+    cluster.run("SELECT pg_promote()").await;
+    waiting.until_ready().await;
+    assert!(waiting.terminate().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

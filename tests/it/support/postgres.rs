@@ -118,6 +118,11 @@ impl Cluster {
         self.wait_until_ready();
     }
 
+    /// Lets a server that was stopped come back as a standby, which takes no writes until it is promoted.
+    pub(crate) fn stand_by(&self) {
+        std::fs::write(self.folder.join("data/standby.signal"), "").unwrap();
+    }
+
     /// Starts the server again if it has ended by itself, as it does on a full disk.
     pub(crate) fn revive(&mut self) {
         if !self.accepts() {
