@@ -11,7 +11,7 @@ use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::{Customer, Derived};
 use crate::domain::id::{CustomerId, ObjectKey};
-use crate::domain::identity::addresses::{same_email, shown_address};
+use crate::domain::identity::addresses::{Owners, Sharers};
 use crate::domain::identity::group::Group;
 use crate::domain::identity::links::{groups_near, stored_groups};
 use crate::domain::time::Timestamp;
@@ -70,27 +70,39 @@ impl WorkingSet {
         let rows = rows.map(|row| row.merged_into.as_ref().unwrap_or(&row.id));
         let accounts = accounts.filter_map(|account| account.customer.as_ref());
         let sharing: BTreeSet<CustomerId> = accounts.chain(rows).cloned().collect();
+        let mut groups = stored_groups(self, &sharing);
+        groups.retain(|group| !group.gone);
+        let (sharers, owners) = (Sharers::of(self, &groups), Owners::of(self, &groups));
+        let differ: Vec<bool> = groups
+            .iter()
+            .map(|group| self.shares_differently(group, &sharers, &owners))
+            .collect();
+        // None of them changes who shares with another.
+        let mut differ = differ.into_iter();
+        groups.retain(|_| differ.next().unwrap_or_default());
         let mut changes = Vec::new();
-        for group in stored_groups(self, &sharing) {
-            if !group.gone && self.shares_differently(&group) {
-                changes.extend(self.rederive(group, now, None));
-            }
+        for group in groups {
+            changes.extend(self.rederive(group, now, None));
         }
         changes
     }
 
-    fn shares_differently(&self, group: &Group) -> bool {
+    fn shares_differently(
+        &self,
+        group: &Group,
+        sharers: &Sharers<'_>,
+        owners: &Owners<'_>,
+    ) -> bool {
         let shown = group.rows.first().and_then(|id| self.customers.get(id));
         let Some(shown) = shown else { return false };
         let rows = group.rows.iter();
         let rows: Vec<&Customer> = rows.filter_map(|id| self.customers.get(id)).collect();
         let by_admin = rows.iter().any(|row| row.profile.email.is_some());
-        let mut flags = same_email(self, group);
+        let mut flags = sharers.flags(group);
         flags.retain(|flag| !rows.iter().any(|row| row.cleared.contains(flag)));
         let flagged = shown.derived.flags.iter();
         let flagged = flagged.filter(|flag| flag.kind == FlagKind::SameEmail);
-        !flagged.eq(&flags)
-            || !by_admin && shown.derived.contact.email != shown_address(self, group)
+        !flagged.eq(&flags) || !by_admin && shown.derived.contact.email != owners.shown(group)
     }
 
     /// Returns, of these customers, those with a disturbed row and those that gained or lost an

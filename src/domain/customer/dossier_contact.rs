@@ -4,7 +4,7 @@ use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::billing::fact::Contact;
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::identity::account::PinnedBy;
-use crate::domain::identity::addresses::shown_address;
+use crate::domain::identity::addresses::Owners;
 
 impl Dossier<'_> {
     /// Returns the contact: each field as the admin set it, else from the first account that has
@@ -17,7 +17,8 @@ impl Dossier<'_> {
             shown.phone = shown.phone.or_else(|| profile.phone.clone());
             shown.address = shown.address.or_else(|| profile.address.clone());
         }
-        shown.email = (shown.email).or_else(|| shown_address(self.working_set, &self.group));
+        shown.email = (shown.email)
+            .or_else(|| Owners::of(self.working_set, [&self.group]).shown(&self.group));
         for contact in self.accounts.iter().map(|it| it.history.contact()) {
             shown.name = shown.name.or(contact.name);
             shown.phone = shown.phone.or(contact.phone);

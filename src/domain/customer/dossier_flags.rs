@@ -9,13 +9,13 @@ use crate::domain::billing::payment::Payment;
 use crate::domain::billing::trace::{Traced, TracedTo};
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::{Flag, FlagKind};
-use crate::domain::identity::addresses::same_email;
+use crate::domain::identity::addresses::Sharers;
 use crate::domain::policy::{OnDisputeLost, OnDisputeOpened, OnFullRefund};
 
 impl Dossier<'_> {
     pub(super) fn flags(&self) -> BTreeSet<Flag> {
         let mut flags = self.actions.flags.clone();
-        flags.extend(same_email(self.working_set, &self.group));
+        flags.extend(Sharers::of(self.working_set, [&self.group]).flags(&self.group));
         for (subscription, assessment) in &self.subscriptions {
             flags.extend(subscription_flags(subscription, assessment));
         }

@@ -7,15 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::account::{Linking, linking};
+use super::account::{HeldSince, Linking, linking};
 use super::group::Group;
 use super::link::{Link, Scoped, leads, scoped};
 use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::customer::flag::{Flag, FlagKind};
 use crate::domain::customer::row::Customer;
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::policy::OnSameEmail;
+use crate::domain::time::Timestamp;
 
 /// Most flags about other accounts with the address of a customer. Thousands of accounts can have
 /// one address, and nobody looks at each.
@@ -98,108 +99,172 @@ impl<'a> AddressBook<'a> {
     }
 }
 
-/// Returns the flags of a customer about others who have an address of its accounts or rows, and
-/// would be one customer with it under a policy that joins. The subject is the account that came
-/// later, and the instant that at which it took the address.
-pub(crate) fn same_email(working_set: &WorkingSet, group: &Group) -> BTreeSet<Flag> {
-    if working_set.policy.on_same_email != OnSameEmail::Flag {
-        return BTreeSet::new();
+/// Who follows whom by addresses that customers share. Worked out once for all of them: thousands can
+/// have one address, and each event of one of them asks for all.
+pub(crate) struct Sharers<'a> {
+    /// What each account follows, and since when it has the address.
+    follows: BTreeMap<&'a ObjectKey, (Timestamp, Link<'a>)>,
+    of_rows: BTreeMap<&'a CustomerId, Vec<Taken<'a>>>,
+    of_accounts: BTreeMap<&'a ObjectKey, Vec<Taken<'a>>>,
+}
+
+/// When an account took an address.
+type Taken<'a> = (Timestamp, &'a ObjectKey);
+
+impl<'a> Sharers<'a> {
+    /// Looks at everybody who has an address of these customers.
+    pub(crate) fn of<'g>(
+        working_set: &'a WorkingSet,
+        groups: impl IntoIterator<Item = &'g Group>,
+    ) -> Self {
+        let mut all = Self {
+            follows: BTreeMap::new(),
+            of_rows: BTreeMap::new(),
+            of_accounts: BTreeMap::new(),
+        };
+        if working_set.policy.on_same_email != OnSameEmail::Flag {
+            return all;
+        }
+        let mut emails: BTreeSet<String> = BTreeSet::new();
+        for group in groups {
+            let own = |key: &ObjectKey| working_set.accounts.get(key)?.linking_email.clone();
+            emails.extend(group.accounts.iter().filter_map(own));
+            let rows = group.rows.iter();
+            let rows = rows.filter_map(|id| working_set.customers.get(id));
+            emails.extend(rows.filter_map(|row| row.profile.folded_email()));
+        }
+        if emails.is_empty() {
+            return all;
+        }
+        let has_one = |account: &&Account| {
+            let email = account.linking_email.as_ref();
+            email.is_some_and(|email| emails.contains(email)) && working_set.counts(account)
+        };
+        let accounts: Vec<&Account> = working_set.accounts.values().filter(has_one).collect();
+        let rows = working_set.customers.values();
+        let rows = rows.filter(|row| {
+            let email = row.profile.folded_email();
+            email.is_some_and(|email| emails.contains(&email))
+        });
+        let book = AddressBook::new(working_set, accounts.iter().copied(), rows);
+        // Of the others an admin has said where they belong.
+        let undecided = accounts.into_iter().filter(|account| {
+            account.history.pinned_by.is_kept() && !working_set.is_gone(&account.key)
+        });
+        for account in undecided {
+            let Some(mine) = linking(&account.history) else {
+                continue;
+            };
+            let (taken, link) = ((mine.since, &account.key), book.link(account));
+            match link {
+                Link::Row(id) => all.of_rows.entry(id).or_default().push(taken),
+                Link::Account(key) => all.of_accounts.entry(key).or_default().push(taken),
+                Link::Nobody => continue,
+            }
+            all.follows.insert(&account.key, (mine.since, link));
+        }
+        all
     }
-    let counts = |account: &&Account| working_set.counts(account);
-    let own = |key: &ObjectKey| working_set.accounts.get(key).filter(counts);
-    let mut emails: BTreeSet<String> = group
-        .accounts
-        .iter()
-        .filter_map(|key| own(key)?.linking_email.clone())
-        .collect();
-    let rows = group.rows.iter();
-    let rows = rows.filter_map(|id| working_set.customers.get(id));
-    emails.extend(rows.filter_map(|row| row.profile.folded_email()));
-    if emails.is_empty() {
-        return BTreeSet::new();
-    }
-    let has_one = |account: &&Account| {
-        let email = account.linking_email.as_ref();
-        email.is_some_and(|email| emails.contains(email))
-    };
-    let others = working_set.accounts.values().filter(has_one);
-    let others = others.filter(counts);
-    let others: Vec<&Account> = others.collect();
-    let rows = working_set.customers.values();
-    let rows = rows.filter(|row| {
-        row.profile
-            .folded_email()
-            .is_some_and(|email| emails.contains(&email))
-    });
-    let book = AddressBook::new(working_set, others.iter().copied(), rows);
-    // An admin has said where these belong.
-    let undecided = |account: &&&Account| {
-        account.history.pinned_by.is_kept()
-            && !working_set.is_gone(&account.key)
-            && working_set.counts(account)
-    };
-    let mut shared = Vec::new();
-    for account in others.iter().filter(undecided) {
-        let is_own = group.accounts.contains(&account.key);
-        let leads_to_own = match book.link(account) {
+
+    /// Returns the flags of a customer about others who have an address of its accounts or rows, and
+    /// would be one customer with it under a policy that joins. The subject is the account that came
+    /// later, and the instant that at which it took the address.
+    pub(crate) fn flags(&self, group: &Group) -> BTreeSet<Flag> {
+        let leads_to_own = |link: &Link<'_>| match link {
             Link::Row(id) => group.rows.contains(id),
             Link::Account(key) => group.accounts.contains(key),
-            Link::Nobody => continue,
+            Link::Nobody => false,
         };
-        if let (true, Some(mine)) = (is_own != leads_to_own, linking(&account.history)) {
-            shared.push((mine.since, &account.key));
+        let own = group.accounts.iter();
+        let own = own.filter_map(|key| self.follows.get_key_value(key));
+        let leaving = own.filter(|(_, (_, link))| !leads_to_own(link));
+        let leaving = leaving.map(|(key, (since, _))| (*since, *key));
+        let to_rows = group.rows.iter().filter_map(|id| self.of_rows.get(id));
+        let to_accounts = group.accounts.iter();
+        let to_accounts = to_accounts.filter_map(|key| self.of_accounts.get(key));
+        let coming = to_rows.chain(to_accounts).flatten().copied();
+        let coming = coming.filter(|(_, key)| !group.accounts.contains(key));
+        let mut shared: Vec<Taken<'_>> = leaving.chain(coming).collect();
+        shared.sort();
+        let flag = |(since, key): &Taken<'_>| {
+            let [prefixed, _] = external_ids(key);
+            Flag::new(FlagKind::SameEmail, &prefixed, *since)
+        };
+        shared.iter().take(MOST_FLAGGED).map(flag).collect()
+    }
+}
+
+/// Whose addresses are: the row to which an admin gave one, else the account for which it is the first,
+/// else whoever took it first. Live accounts come before those of test mode. Worked out once, as
+/// [`Sharers`] are.
+pub(crate) struct Owners<'a> {
+    working_set: &'a WorkingSet,
+    rows: BTreeMap<String, Vec<&'a CustomerId>>,
+    accounts: BTreeMap<&'a str, Claim<'a>>,
+}
+
+/// The order of claims to an address, the better one first: of test mode, not the account's first
+/// address, since when, and the account.
+type Claim<'a> = (bool, bool, Option<HeldSince>, &'a ObjectKey);
+
+impl<'a> Owners<'a> {
+    /// Looks at everybody who has an address of these customers' accounts.
+    pub(crate) fn of<'g>(
+        working_set: &'a WorkingSet,
+        groups: impl IntoIterator<Item = &'g Group>,
+    ) -> Self {
+        let accounts = groups.into_iter().flat_map(|group| &group.accounts);
+        let accounts = accounts.filter_map(|key| working_set.accounts.get(key));
+        let emails: BTreeSet<&str> = accounts.filter_map(|it| it.email.as_deref()).collect();
+        let mut all = Self {
+            working_set,
+            rows: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+        };
+        if emails.is_empty() {
+            return all;
         }
+        for row in working_set.customers.values() {
+            let email = row.profile.folded_email();
+            if let Some(email) = email.filter(|it| emails.contains(it.as_str()))
+                && row.deleted_at.is_none()
+            {
+                all.rows.entry(email).or_default().push(&row.id);
+            }
+        }
+        for account in working_set.accounts.values() {
+            let Some(email) = account.email.as_deref().filter(|it| emails.contains(it)) else {
+                continue;
+            };
+            if working_set.is_gone(&account.key) || !working_set.counts(account) {
+                continue;
+            }
+            let since = account.history.address().map(|(_, since)| since);
+            let is_first = account.linking_email.as_deref() == Some(email);
+            let claim = (!account.key.scope.livemode, !is_first, since, &account.key);
+            let best = all.accounts.entry(email).or_insert(claim);
+            *best = claim.min(*best);
+        }
+        all
     }
-    shared.sort();
-    let flag = |(since, key): &(_, &ObjectKey)| {
-        let [prefixed, _] = external_ids(key);
-        Flag::new(FlagKind::SameEmail, &prefixed, *since)
-    };
-    shared.iter().take(MOST_FLAGGED).map(flag).collect()
-}
 
-/// Returns the address that is shown of a customer to whom no admin gave one: the first of its
-/// accounts' current addresses that is nobody else's. An address that an admin gave another customer
-/// is that one's; else it belongs to the account for which it is the first, else to whoever took it
-/// first. Live accounts come before those of test mode.
-pub(crate) fn shown_address(working_set: &WorkingSet, group: &Group) -> Option<String> {
-    let accounts = group.accounts.iter();
-    let accounts = accounts.filter_map(|key| working_set.accounts.get(key));
-    let mut accounts = accounts.filter(|account| working_set.counts(account));
-    let owned = accounts.find(|account| {
-        let email = account.email.as_deref();
-        email.is_some_and(|email| owns(working_set, group, email))
-    });
-    owned?.history.contact().email
-}
-
-fn owns(working_set: &WorkingSet, group: &Group, email: &str) -> bool {
-    let mut rows = working_set.customers.values();
-    let taken = rows.any(|row| {
-        row.deleted_at.is_none()
-            && !group.rows.contains(&row.id)
-            && row.profile.folded_email().as_deref() == Some(email)
-    });
-    if taken {
-        return false;
+    /// Returns the address that is shown of a customer to whom no admin gave one: the first of its
+    /// accounts' current addresses that is nobody else's.
+    pub(crate) fn shown(&self, group: &Group) -> Option<String> {
+        let accounts = group.accounts.iter();
+        let accounts = accounts.filter_map(|key| self.working_set.accounts.get(key));
+        let mut accounts = accounts.filter(|account| self.working_set.counts(account));
+        let owned = accounts.find(|account| {
+            let email = account.email.as_deref();
+            email.is_some_and(|email| self.owns(group, email))
+        });
+        owned?.history.contact().email
     }
-    let claims = working_set.accounts.values();
-    let claims = claims.filter(|account| {
-        account.email.as_deref() == Some(email)
-            && !working_set.is_gone(&account.key)
-            && working_set.counts(account)
-    });
-    let place = |account: &&Account| {
-        let since = account.history.address().map(|(_, since)| since);
-        let is_first = account.linking_email.as_deref() == Some(email);
-        (
-            !account.key.scope.livemode,
-            !is_first,
-            since,
-            account.key.clone(),
-        )
-    };
-    claims
-        .min_by_key(place)
-        .is_some_and(|owner| group.accounts.contains(&owner.key))
+
+    fn owns(&self, group: &Group, email: &str) -> bool {
+        let mut rows = self.rows.get(email).into_iter().flatten();
+        let owner = self.accounts.get(email);
+        !rows.any(|id| !group.rows.contains(id))
+            && owner.is_some_and(|(.., key)| group.accounts.contains(key))
+    }
 }

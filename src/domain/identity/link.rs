@@ -5,6 +5,7 @@ use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::PinnedBy;
 
 /// The row or account that an account follows.
+#[derive(Clone, Copy)]
 pub(super) enum Link<'a> {
     Row(&'a CustomerId),
     Account(&'a ObjectKey),
