@@ -10,7 +10,7 @@
 //! carries it out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::admission::{Admission, Admissions};
 use super::batch::{BatchResult, OtherBody, Task};
@@ -27,7 +27,7 @@ use crate::domain::time::Timestamp;
 use crate::provider::{Named, ReadError, Reading};
 use crate::queue::Message;
 use crate::random::RandomError;
-use crate::store::{AppTerms, LockMode, Store, StoreError, Tx, WaitingRefetch};
+use crate::store::{AppTerms, LockMode, Store, StoreError, Trouble, Tx, WaitingRefetch};
 
 pub use super::note::note_pending;
 
@@ -80,6 +80,14 @@ impl ProcessError {
             Self::Random(_) => true,
         }
     }
+
+    /// True if the batch took so long that the store gave it up, as it would again.
+    pub fn has_stalled(&self) -> bool {
+        match self {
+            Self::Store(error) => error.trouble() == Some(Trouble::Stalled),
+            Self::Random(_) => false,
+        }
+    }
 }
 
 /// What becomes of messages whose app is paused.
@@ -94,6 +102,11 @@ pub(super) enum Paused {
 /// Maximum number of messages of a batch that runs in parallel with others. A larger one would
 /// need so many locks that it conflicts with the others anyway.
 const MAX_PARALLEL: usize = 128;
+
+/// How long a batch is worked on without a word to the store. An event of a customer who has thousands of
+/// payments takes tenths of a second, and a batch may have many: the server ends a transaction that says nothing
+/// for seconds, and nothing else runs on this thread meanwhile.
+const SPEAKS_AFTER: Duration = Duration::from_millis(200);
 
 /// Processes messages in one transaction. Returns one disposition for each message, in order.
 ///
@@ -336,10 +349,15 @@ async fn apply_tasks(
     // The mark of this batch is not written yet.
     working_set.live.clone_from(&terms.live);
     working_set.asks.clone_from(&terms.asks);
-    let outcomes = tasks
-        .iter()
-        .map(|task| result.apply(&mut working_set, task))
-        .collect::<Result<_, _>>()?;
+    let mut outcomes = Vec::with_capacity(tasks.len());
+    let mut spoken = Instant::now();
+    for task in tasks {
+        outcomes.push(result.apply(&mut working_set, task)?);
+        if spoken.elapsed() >= SPEAKS_AFTER {
+            tx.stay_awake().await?;
+            spoken = Instant::now();
+        }
+    }
     for other in other_bodies {
         result.note_other_body(&mut working_set, other, tasks);
     }

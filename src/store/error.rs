@@ -103,6 +103,9 @@ pub enum Trouble {
     Busy,
     /// Somebody else holds a lock for which the statement waited too long.
     Locked,
+    /// A transaction did nothing for so long that the database ended it: this process hung, or what it was
+    /// to work out is too much.
+    Stalled,
     /// There is no room on the disk.
     Full,
     /// The database takes no writes: a standby, or a file that may only be read.
@@ -126,6 +129,7 @@ impl Trouble {
             Self::Away => "store_away",
             Self::Busy => "store_busy",
             Self::Locked => "store_locked",
+            Self::Stalled => "store_stalled",
             Self::Full => "store_full",
             Self::ReadOnly => "store_read_only",
             Self::Denied => "store_denied",
@@ -142,6 +146,7 @@ impl Trouble {
             Self::Away => "the database does not answer or cannot be reached",
             Self::Busy => "all connections to the database are in use",
             Self::Locked => "somebody else holds a lock that keeps writes waiting",
+            Self::Stalled => "the database ended a transaction that did nothing for too long",
             Self::Full => "the database's disk is full",
             Self::ReadOnly => "the database takes no writes",
             Self::Denied => "the database refuses the user, the password or the database's name",

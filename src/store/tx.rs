@@ -127,6 +127,12 @@ impl Tx {
         self.noting(done)
     }
 
+    /// Lets the server know that somebody still works on the transaction, and other tasks run.
+    pub(crate) async fn stay_awake(&mut self) -> Result<(), StoreError> {
+        self.execute("SELECT 1", Ok(Vec::new())).await?;
+        Ok(())
+    }
+
     fn noting<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         match &self.record {
             Some(record) => record.noting(result),

@@ -23,6 +23,7 @@ use crate::pipeline::process::{self, Disposition, ProcessError};
 use crate::pipeline::record;
 use crate::provider::{Named, known_names};
 use crate::queue::{Delivery, Message, Settlement};
+use crate::store::Trouble;
 
 /// How often a message that the broker dead-lettered is tried alone. One that kills the process
 /// each time is recorded after that.
@@ -141,6 +142,10 @@ impl Worker {
                 }
                 Ok(dispositions)
             }
+            Ok(Err(error)) if error.has_stalled() => Err(TryError::Failed(EventError::new(
+                Trouble::Stalled.code(),
+                chain(&error),
+            ))),
             Ok(Err(error)) if error.is_passing() => Err(TryError::StoreAway(error)),
             Ok(Err(error)) => Err(TryError::Failed(EventError::new(
                 "store_refused",

@@ -75,6 +75,7 @@ fn verdict(code: &str) -> Verdict {
     Verdict::Passing(match (code, class) {
         // Not available in time, and the time of the statement used up: mostly by waiting.
         ("55P03" | "57014", _) => Trouble::Locked,
+        ("25P03", _) => Trouble::Stalled,
         ("53100", _) => Trouble::Full,
         (TOO_MANY_CONNECTIONS, _) => Trouble::Busy,
         ("25006", _) => Trouble::ReadOnly,
