@@ -7,7 +7,7 @@ use super::{StoreError, Tx};
 use crate::domain::time::Timestamp;
 
 /// The bound of every count. A figure that shows it means "as many, or more".
-const MOST: i64 = 100_000;
+pub(super) const MOST: i64 = 100_000;
 
 record! {
     /// The messages of a lane.

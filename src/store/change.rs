@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::backlog::MOST;
 use super::new_delivery::{NewDelivery, delivery_id, unique};
 use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
@@ -309,13 +310,14 @@ impl Tx {
         Ok(())
     }
 
-    /// Counts what waits for the broker.
+    /// Counts what waits for the broker, up to a bound.
     pub(crate) async fn change_backlog(&mut self) -> Result<ChangeBacklog, StoreError> {
         let sql = r"
             SELECT COUNT(*) AS waiting, MIN(occurred_at) AS oldest
-            FROM changes
-            WHERE published_at IS NULL
+            FROM (
+                SELECT occurred_at FROM changes WHERE published_at IS NULL ORDER BY seq LIMIT $1
+            ) AS counted
         ";
-        Ok(self.fetch_opt(sql, binds![]).await?.unwrap_or_default())
+        Ok(self.fetch_opt(sql, binds![MOST]).await?.unwrap_or_default())
     }
 }

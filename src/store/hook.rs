@@ -150,8 +150,10 @@ impl Tx {
         Ok(self.execute(sql, binds![app, id]).await? > 0)
     }
 
-    /// Lists the hooks for which a delivery is due and that nobody delivers to just now. One that waits
-    /// behind another of its customer is not due, whatever its time: a round would find nothing to do.
+    /// Lists the hooks for which a delivery is due and that nobody delivers to just now, those first whose
+    /// receivers answer. One that waits
+    /// behind another of its customer is not due, whatever its time: a round would find nothing to do. The first
+    /// that is due is asked for as a value, as `delivery_due` does and for its reason.
     pub(crate) async fn hook_due(
         &mut self,
         now: Timestamp,
@@ -163,20 +165,26 @@ impl Tx {
                 failing_since, failures
             FROM hooks
             WHERE status = 'enabled' AND leased_until <= $1 AND rest_until <= $1
-                AND EXISTS (
-                    SELECT 1
-                    FROM hook_deliveries
-                    WHERE hook_id = hooks.id AND settled_at IS NULL AND next_at <= $1
-                        AND NOT EXISTS (
-                            SELECT 1
-                            FROM hook_deliveries AS older
-                            WHERE older.hook_id = hooks.id
-                                AND older.customer_id = hook_deliveries.customer_id
-                                AND older.settled_at IS NULL
-                                AND older.seq < hook_deliveries.seq
-                        )
-                )
-            ORDER BY leased_until
+                AND (
+                    SELECT due.seq
+                    FROM hook_deliveries AS due
+                    WHERE due.hook_id = hooks.id AND due.settled_at IS NULL AND due.next_at <= $1
+                        AND COALESCE(
+                            (
+                                SELECT oldest.seq
+                                FROM hook_deliveries AS oldest
+                                WHERE oldest.hook_id = hooks.id
+                                    AND oldest.customer_id = due.customer_id
+                                    AND oldest.settled_at IS NULL
+                                ORDER BY oldest.hook_id, oldest.customer_id, oldest.seq
+                                LIMIT 1
+                            ),
+                            due.seq
+                        ) = due.seq
+                    ORDER BY due.next_at, due.seq
+                    LIMIT 1
+                ) IS NOT NULL
+            ORDER BY failures > 0, leased_until
             LIMIT $2
         ";
         self.fetch(sql, binds![now, most]).await

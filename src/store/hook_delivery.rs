@@ -1,5 +1,6 @@
 //! Deliveries of changes to hooks.
 
+use super::backlog::MOST;
 use super::change::{ChangeBacklog, StoredChange};
 use super::new_delivery::{NewDelivery, delivery_id};
 use super::page::{Filter, Key, Listed, Window};
@@ -89,7 +90,9 @@ const COLUMNS: &str = r"
 
 impl Tx {
     /// Lists the deliveries of a hook that are due, oldest first, with what they tell: of each customer
-    /// only the oldest that waits, since the others come after it.
+    /// only the oldest that waits, since the others come after it. That one is asked for as a value, by the
+    /// index of a customer's: `NOT EXISTS` is a join, which a server that knows little of how much waits makes
+    /// with all that waits at the hook.
     pub(crate) async fn delivery_due(
         &mut self,
         hook: &HookId,
@@ -104,14 +107,18 @@ impl Tx {
             FROM hook_deliveries
             JOIN changes ON changes.seq = hook_deliveries.change_seq
             WHERE hook_id = $1 AND settled_at IS NULL AND next_at <= $2
-                AND NOT EXISTS (
-                    SELECT 1
-                    FROM hook_deliveries AS older
-                    WHERE older.hook_id = $1
-                        AND older.customer_id = hook_deliveries.customer_id
-                        AND older.settled_at IS NULL
-                        AND older.seq < hook_deliveries.seq
-                )
+                AND COALESCE(
+                    (
+                        SELECT oldest.seq
+                        FROM hook_deliveries AS oldest
+                        WHERE oldest.hook_id = $1
+                            AND oldest.customer_id = hook_deliveries.customer_id
+                            AND oldest.settled_at IS NULL
+                        ORDER BY oldest.hook_id, oldest.customer_id, oldest.seq
+                        LIMIT 1
+                    ),
+                    hook_deliveries.seq
+                ) = hook_deliveries.seq
             ORDER BY next_at, hook_deliveries.seq
             LIMIT $3
         "
@@ -252,14 +259,18 @@ impl Tx {
         Ok(Some(id))
     }
 
-    /// Counts the deliveries that wait. Those of a disabled hook do not.
+    /// Counts the deliveries that wait, up to a bound. Those of a disabled hook do not.
     pub(crate) async fn delivery_backlog(&mut self) -> Result<ChangeBacklog, StoreError> {
         let sql = r"
             SELECT COUNT(*) AS waiting, MIN(created_at) AS oldest
-            FROM hook_deliveries
-            WHERE settled_at IS NULL
-                AND hook_id IN (SELECT id FROM hooks WHERE status = 'enabled')
+            FROM (
+                SELECT created_at
+                FROM hook_deliveries
+                WHERE settled_at IS NULL
+                    AND hook_id IN (SELECT id FROM hooks WHERE status = 'enabled')
+                LIMIT $1
+            ) AS counted
         ";
-        Ok(self.fetch_opt(sql, binds![]).await?.unwrap_or_default())
+        Ok(self.fetch_opt(sql, binds![MOST]).await?.unwrap_or_default())
     }
 }

@@ -81,6 +81,10 @@ const UNACKNOWLEDGED_TIMEOUT: &str = "10s";
 /// at a time, with all but the ways by indexes switched off, they saved a worker nothing.
 const PLANS: &str = "force_custom_plan";
 
+/// Statements are not compiled. The server compiles what it thinks to be long; ours, over tables of which it
+/// knows little, take it a millisecond where to compile them takes forty.
+const JIT: &str = "off";
+
 /// Longest time to connect for a migration.
 const CONNECT_TIME: Duration = Duration::from_secs(4);
 
@@ -105,6 +109,7 @@ impl PostgresDriver {
             ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
             ("tcp_user_timeout", UNACKNOWLEDGED_TIMEOUT),
             ("plan_cache_mode", PLANS),
+            ("jit", JIT),
         ]);
         let look_ups = LookUps::new(&limited);
         let pool = Pool::new("postgres", limited, CONNECTIONS);

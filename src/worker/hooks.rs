@@ -1,7 +1,9 @@
 //! Delivering changes to hooks.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::error;
 
@@ -18,7 +20,11 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const CLOCK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Most hooks that are delivered to at once. A slow receiver keeps its own hook waiting alone.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
+
+/// Most of them whose last round delivered nothing. Each can take as long as a receiver may, and there can be
+/// hundreds: the rest of the places is for receivers that answer.
+const FAILING_AT_ONCE: usize = 8;
 
 /// How long the rounds under way are waited for at shutdown: most receivers answer sooner. What goes on
 /// is abandoned.
@@ -29,6 +35,7 @@ impl Worker {
     pub(super) async fn run_hooks(self, deliveries: Deliveries) {
         let mut backoff = Backoff::new();
         let mut rounds: JoinSet<Result<Delivered, StoreError>> = JoinSet::new();
+        let failing = Arc::new(Semaphore::new(FAILING_AT_ONCE));
         // The first look is at once: a wrong clock is set right when the machine starts.
         let mut heeds_at = Instant::now();
         loop {
@@ -37,7 +44,7 @@ impl Worker {
                     deliveries.heed_clock(&self.store, self.clock.now()).await?;
                     heeds_at = Instant::now() + CLOCK_INTERVAL;
                 }
-                self.begin_rounds(&deliveries, &mut rounds).await
+                self.begin_rounds(&deliveries, &mut rounds, &failing).await
             };
             let mut delay = match begun.await {
                 Ok(()) => {
@@ -72,15 +79,31 @@ impl Worker {
         &self,
         deliveries: &Deliveries,
         rounds: &mut JoinSet<Result<Delivered, StoreError>>,
+        failing: &Arc<Semaphore>,
     ) -> Result<(), StoreError> {
         if rounds.len() >= AT_ONCE {
             return Ok(());
         }
         let due = deliveries.due(&self.store, self.clock.now()).await?;
-        for hook in due.into_iter().take(AT_ONCE - rounds.len()) {
+        for hook in due {
+            if rounds.len() >= AT_ONCE {
+                break;
+            }
+            let place = if hook.failures == 0 {
+                None
+            } else {
+                match Arc::clone(failing).try_acquire_owned() {
+                    Ok(place) => Some(place),
+                    // Another one's turn comes when a round ends.
+                    Err(_none_free) => continue,
+                }
+            };
             let (worker, deliveries) = (self.clone(), deliveries.clone());
-            rounds
-                .spawn(async move { deliveries.round(&worker.store, hook, &*worker.clock).await });
+            rounds.spawn(async move {
+                let round = deliveries.round(&worker.store, hook, &*worker.clock).await;
+                drop(place);
+                round
+            });
         }
         Ok(())
     }

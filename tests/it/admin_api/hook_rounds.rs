@@ -10,7 +10,7 @@ use tollgate::domain::id::AppSlug;
 use tollgate::pipeline::hooks::Delivered;
 use tollgate::store::{Actor, AuditEntry};
 
-use super::hooks::{HOOKS, Receiver};
+use super::hooks::{HOOKS, Receiver, deliveries};
 use super::rig::{ROOT, Rig, id_of};
 use crate::support::serving::{Serving, quiet_port};
 use crate::support::stores::{Engine, on_both_stores};
@@ -44,6 +44,24 @@ impl Waiting {
         });
         Self { url, arrived }
     }
+}
+
+async fn those_that_answer_come_before_those_that_do_not(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let [fails, answers] = [Receiver::start().await, Receiver::start().await];
+    fails.says(500);
+    let failing = rig.hook(&fails.url, &["customer.*"]).await;
+    let answering = rig.hook(&answers.url, &["customer.*"]).await;
+    for name in ["Ada", "Grace"] {
+        rig.customer(json!({"name": name})).await;
+        rig.delivers_all().await;
+        rig.pass(3_600);
+    }
+    // The one that answers had its turn later than the other.
+    rig.customer(json!({"name": "Joan"})).await;
+    let due = deliveries(true).due(&rig.store, rig.now()).await.unwrap();
+    let due: Vec<String> = due.into_iter().map(|hook| hook.id.into()).collect();
+    assert_eq!(due, [id_of(&answering), id_of(&failing)]);
 }
 
 async fn what_an_admin_changes_under_way_counts(engine: Engine) {
@@ -234,6 +252,7 @@ async fn what_is_under_way_at_the_end_of_a_server_is_written() {
 
 on_both_stores! {
     what_an_admin_changes_under_way_counts,
+    those_that_answer_come_before_those_that_do_not,
     a_hook_that_is_removed_under_way_leaves_nothing,
     a_pause_begins_when_the_receiver_has_answered,
     who_comes_too_late_undoes_nothing,

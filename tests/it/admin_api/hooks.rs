@@ -89,7 +89,7 @@ impl Receiver {
     }
 }
 
-fn deliveries(private: bool) -> Deliveries {
+pub(super) fn deliveries(private: bool) -> Deliveries {
     client();
     let sender = HookSender::new(Destinations::new(private)).unwrap();
     Deliveries::new(sender, Vault::new(&[7; 32]), Span::days(5))
