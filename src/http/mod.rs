@@ -45,6 +45,7 @@ mod portal;
 mod precondition;
 mod problem_body;
 mod question;
+mod readers;
 mod reason;
 mod request_id;
 mod request_layer;
@@ -130,6 +131,10 @@ fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     let admin = admin
         .route_layer(Extension(reads))
         .route_layer(middleware::from_fn(named_app::located))
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            readers::of_api,
+        ))
         .route_layer(once)
         .route_layer(middleware::from_fn(input::uncompressed));
     let routes = routes::described(roles, admin, description::document);

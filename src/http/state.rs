@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::body_budget::BodyBudget;
 use super::endpoints::Endpoints;
 use super::limits::Limits;
+use super::readers::Readers;
 use super::scrapers::Scrapers;
 use super::sign_ins::SignIns;
 use super::throttle::Throttle;
@@ -122,6 +123,7 @@ struct Shared {
     wrong_tokens: WrongTokens,
     access: AccessChecks,
     scrapers: Scrapers,
+    readers: Readers,
 }
 
 impl AppState {
@@ -135,7 +137,13 @@ impl AppState {
             access: AccessChecks::new(parts.store.clone()),
             parts,
             scrapers: Scrapers::default(),
+            readers: Readers::default(),
         }))
+    }
+
+    /// Returns the places of those who read the API and the console.
+    pub(super) fn readers(&self) -> &Readers {
+        &self.0.readers
     }
 
     /// Returns the budget for the bodies of webhooks.

@@ -2,10 +2,11 @@
 //! its own, as processes have. The embedded store has one writer and needs no such tests.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection, Row};
 use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, CustomerId};
@@ -16,12 +17,15 @@ use tollgate::pipeline::customers::{self, Act, GotOrCreated, SameEmail};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::timers::run_due;
+use tollgate::provider::STRIPE;
 use tollgate::queue::Message;
 use tollgate::store::{Actor, CustomerFilter, EventFilter, Store, Window};
 
 use crate::process::message;
 use crate::support::stores::{Engine, Place, TestStore};
-use crate::support::{stripe_customer, stripe_event, stripe_subscription};
+use crate::support::{
+    ADMIN_TOKEN, PATIENCE, TestServer, stripe_customer, stripe_event, stripe_subscription,
+};
 
 const NOW: i64 = 1_790_000_000;
 const WORKERS: usize = 4;
@@ -406,4 +410,49 @@ async fn ids(store: &Store) -> Vec<CustomerId> {
         .into_iter()
         .map(|customer| customer.id)
         .collect()
+}
+
+/// One pool of connections serves lists, webhooks in the built-in queue, the worker and `/readyz`.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_take_long_leave_connections_to_all_others() {
+    let server = TestServer::start(Engine::Postgres).await;
+    let url = server.place.url();
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut locking = PgConnection::connect(&url).await.unwrap();
+    let lock = "BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE";
+    locking.execute(lock).await.unwrap();
+    let list = async || {
+        let asked = server
+            .client
+            .get(format!("{}/api/v1/customers", server.base));
+        let answer = asked.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        answer.status().as_u16()
+    };
+    let lists = join_all((0..20).map(|_| list()));
+    let others = async {
+        let waiting = "SELECT count(*) FROM pg_locks \
+            WHERE NOT granted AND relation = 'customers'::regclass";
+        let started = Instant::now();
+        while sqlx::query_scalar::<_, i64>(waiting)
+            .fetch_one(&mut other)
+            .await
+            .unwrap()
+            < 6
+        {
+            assert!(started.elapsed() < PATIENCE, "nobody waits");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let customer = stripe_customer("cus_1", "one@example.com");
+        let event = stripe_event("evt_1", "customer.created", NOW, customer);
+        let (taken, _) = server.post(STRIPE.name, &event).await;
+        let ready = server.client.get(format!("{}/readyz", server.base));
+        let ready = ready.send().await.unwrap().status().as_u16();
+        locking.execute("ROLLBACK").await.unwrap();
+        (taken, ready)
+    };
+    let (lists, others) = tokio::join!(lists, others);
+    assert_eq!(others, (200, 200));
+    assert!(lists.contains(&200), "{lists:?}");
+    assert!(lists.iter().all(|it| [200, 503].contains(it)), "{lists:?}");
+    server.stop().await;
 }

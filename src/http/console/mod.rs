@@ -64,9 +64,10 @@ mod when;
 mod words;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
 
@@ -128,6 +129,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(admins::router())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
+        .layer(middleware::from_fn_with_state(state.clone(), as_reader))
         .layer(middleware::from_fn_with_state(state.clone(), once::once))
         .layer(middleware::map_response(dressed));
     Router::new()
@@ -136,6 +138,16 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .route(&format!("{PLACE}/"), any(Redirect::permanent(PLACE)))
         // Whoever types the server's name into a browser looks for this.
         .route("/", get(Redirect::to(PLACE)))
+}
+
+/// Limits who reads the console, together with the API.
+async fn as_reader(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let answered = state.readers().run(request, next).await;
+    answered.map_err(Refusal::Error)
 }
 
 async fn home(_visitor: Visitor) -> Redirect {

@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RefusalBody;
 use super::fallback::{no_such_method, no_such_path};
-use super::{AppState, idempotency, input, named_app, openapi, request_layer};
+use super::{AppState, idempotency, input, named_app, openapi, readers, request_layer};
 use crate::domain::validate::FieldError;
 use view::{NOT_FOUND, PLACE};
 
@@ -41,6 +41,10 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .layer(CatchPanicLayer::custom(request_layer::panicked))
         .layer(dress())
         .route_layer(middleware::from_fn(named_app::located))
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            readers::of_api,
+        ))
         .route_layer(once)
         .route_layer(middleware::from_fn(input::uncompressed))
         .layer(dress());
