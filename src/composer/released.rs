@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use crate::domain::access::released::Released;
+use crate::domain::access::versions::Scheme;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 
@@ -24,7 +25,10 @@ type Marked = (Timestamp, Arc<Released>);
 
 /// Releases of packages. Cheap to clone; all clones share what is kept.
 #[derive(Clone)]
-pub struct Releases(Arc<Cache<(AppSlug, String), Marked>>);
+pub struct Releases(Arc<Cache<Key, Marked>>);
+
+/// A package, and how its versions were read.
+type Key = (AppSlug, String, Scheme);
 
 /// Never shows what is in them.
 impl fmt::Debug for Releases {
@@ -40,16 +44,29 @@ impl Default for Releases {
 }
 
 impl Releases {
-    /// Returns the releases of a package that were read under this mark.
-    pub fn get(&self, app: &AppSlug, package: &str, mark: Timestamp) -> Option<Arc<Released>> {
-        let kept = self.0.get(&(app.clone(), package.to_owned()));
+    /// Returns the releases of a package that were read under this mark, in this scheme.
+    pub fn get(
+        &self,
+        app: &AppSlug,
+        package: &str,
+        scheme: Scheme,
+        mark: Timestamp,
+    ) -> Option<Arc<Released>> {
+        let kept = self.0.get(&(app.clone(), package.to_owned(), scheme));
         kept.filter(|(of, _)| *of == mark).map(|(_, kept)| kept)
     }
 
     /// Keeps the releases of a package that were read after this mark.
-    pub fn put(&self, app: &AppSlug, package: &str, mark: Timestamp, releases: Arc<Released>) {
+    pub fn put(
+        &self,
+        app: &AppSlug,
+        package: &str,
+        scheme: Scheme,
+        mark: Timestamp,
+        releases: Arc<Released>,
+    ) {
         let weight = package.len() + releases.len() * RELEASE;
-        let key = (app.clone(), package.to_owned());
+        let key = (app.clone(), package.to_owned(), scheme);
         self.0.put(key, (mark, releases), weight);
     }
 }

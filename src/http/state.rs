@@ -134,7 +134,7 @@ impl AppState {
             bodies: BodyBudget::of_webhooks(limits),
             api_bodies: BodyBudget::of_api(limits),
             wrong_tokens: WrongTokens::new(limits),
-            access: AccessChecks::new(parts.store.clone()),
+            access: AccessChecks::new(parts.store.clone(), parts.repositories.releases().clone()),
             parts,
             scrapers: Scrapers::default(),
             readers: Readers::default(),

@@ -19,13 +19,14 @@ use std::time::Instant;
 use self::cache::Cache;
 use self::cached_access::{CachedAccess, ReadAt};
 pub use self::cached_access::{Checked, Subject};
-use self::look_ups::LookUps;
+use self::look_ups::{LookUps, LookedUp};
 use super::access::{self, AccessError, Question};
+use crate::composer::released::Releases;
 use crate::domain::access::check;
 use crate::domain::access::token::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::offload;
-use crate::store::{PackageHolder, PackageQuestion, Store};
+use crate::store::{PackageQuestion, Store};
 
 /// The access check. Cheap to clone; all clones share what is kept.
 #[derive(Clone)]
@@ -39,9 +40,9 @@ struct Shared {
 
 impl AccessChecks {
     /// Makes the access check of a process.
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, releases: Releases) -> Self {
         Self(Arc::new(Shared {
-            look_ups: LookUps::new(store.clone()),
+            look_ups: LookUps::new(store.clone(), releases),
             cache: Cache::default(),
             store,
         }))
@@ -95,7 +96,7 @@ impl AccessChecks {
         let Some(found) = shared.look_ups.find(asked.clone(), now).await? else {
             return Ok(None);
         };
-        let comparisons = comparisons(&found, &asked.package, now);
+        let comparisons = comparisons(&found, &asked.package, question.version, now);
         let (version, is_of_composer) =
             (question.version.map(str::to_owned), question.is_of_composer);
         let package = asked.package.clone();
@@ -110,8 +111,16 @@ impl AccessChecks {
     }
 }
 
-/// Returns about how many comparisons of versions it takes to decide, for `offload`.
-fn comparisons(found: &PackageHolder, package: &str, now: Timestamp) -> usize {
+/// Returns about how many comparisons of versions it takes to decide, for `offload`. One that is named is looked
+/// up among the releases.
+fn comparisons(
+    (found, released): &LookedUp,
+    package: &str,
+    version: Option<&str>,
+    now: Timestamp,
+) -> usize {
     let live = found.live_grants(package, now);
-    check::comparisons(live.iter().map(|it| &it.grant), found.releases.len() + 1)
+    let named = version.filter(|version| !version.is_empty());
+    let versions = named.map_or(released.len() + 1, |_| 1);
+    check::comparisons(live.iter().map(|it| &it.grant), versions)
 }

@@ -98,7 +98,7 @@ impl Repositories {
     }
 
     /// Keeps when versions came out.
-    pub(super) fn releases(&self) -> &Releases {
+    pub fn releases(&self) -> &Releases {
         &self.0.releases
     }
 

@@ -1,6 +1,6 @@
 //! Looking up many tokens at once, each with the package that it was shown for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{FromRow, Reader, Rows, binds, record};
 use super::registry::Registry;
@@ -37,8 +37,6 @@ pub struct PackageHolder {
     pub by_hand: Vec<(HandGrant, Timestamp)>,
     /// Those plans of the customer's prices that buy the package, with their packages alone.
     pub plans: Plans,
-    /// The releases of the package, if it matters when they were released.
-    pub releases: Vec<Release>,
 }
 
 impl PackageHolder {
@@ -54,7 +52,8 @@ impl PackageHolder {
         live
     }
 
-    fn needs_releases(&self, package: &str, now: Timestamp) -> bool {
+    /// True if it matters when the versions of the package were released.
+    pub fn needs_releases(&self, package: &str, now: Timestamp) -> bool {
         let is_dated = |it: &LiveGrant| it.until.is_some();
         self.holder.customer.derived.needs_releases()
             && self.live_grants(package, now).iter().any(is_dated)
@@ -114,6 +113,14 @@ record! {
 record! {
     struct OfApp from "releases" {
         app: AppSlug,
+    }
+}
+
+record! {
+    struct Marked from "release_marks" {
+        app: AppSlug,
+        package: String,
+        mark: Timestamp,
     }
 }
 
@@ -190,6 +197,13 @@ const LOOK_UP: &str = r"
     WHERE COALESCE(plans.price_id, '') <> ''
 ";
 
+const MARKS: &str = r"
+    SELECT release_marks.app, release_marks.package, release_marks.mark
+    FROM {rows} AS wanted
+    JOIN release_marks
+        ON release_marks.app = wanted.app AND release_marks.package = wanted.package
+";
+
 const RELEASES: &str = r"
     SELECT
         releases.app, releases.package, releases.version, releases.normalized,
@@ -199,8 +213,7 @@ const RELEASES: &str = r"
 ";
 
 impl Store {
-    /// Looks up tokens, each with a package, in one statement, and in a second one if it matters for
-    /// any of them when versions were released. In place of each stands its holder; `None` if nobody
+    /// Looks up tokens, each with a package, in one statement. In place of each stands its holder; `None` if nobody
     /// has the token, also when the customer was deleted. A row that cannot be read spoils the answer
     /// to its own question alone.
     ///
@@ -209,7 +222,6 @@ impl Store {
     pub async fn access_look_up(
         &self,
         asked: &[PackageQuestion],
-        now: Timestamp,
     ) -> Result<Vec<Result<Option<PackageHolder>, StoreError>>, StoreError> {
         let rows = (0_i64..).zip(asked).map(|(place, it)| Asked {
             place,
@@ -246,40 +258,49 @@ impl Store {
                 found.plans.extend(row.plan());
             }
         }
-        self.add_releases(asked, &mut found, now).await?;
         Ok(found)
     }
 
-    async fn add_releases(
+    /// Returns what stands for the releases of each of these packages, see `Tx::release_mark`. One without
+    /// releases has none.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn release_marks(
         &self,
-        asked: &[PackageQuestion],
-        found: &mut [Result<Option<PackageHolder>, StoreError>],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut wanted: BTreeMap<(AppSlug, String), Vec<usize>> = BTreeMap::new();
-        for (place, (asked, found)) in asked.iter().zip(found.iter()).enumerate() {
-            if let Ok(Some(found)) = found
-                && found.needs_releases(&asked.package, now)
-            {
-                let key = (found.holder.app.clone(), asked.package.clone());
-                wanted.entry(key).or_default().push(place);
-            }
+        packages: &BTreeSet<(AppSlug, String)>,
+    ) -> Result<BTreeMap<(AppSlug, String), Timestamp>, StoreError> {
+        let mut marks = BTreeMap::new();
+        for row in &self.look_up(MARKS, binds![wanted(packages)]).await? {
+            let Marked { app, package, mark } = Marked::from_row(&mut Reader::new(row))?;
+            marks.insert((app, package), mark);
         }
-        let rows = wanted.keys().map(|(app, package)| Wanted { app, package });
-        let rows: Rows<Wanted<'_>> = rows.collect();
-        for row in &self.look_up(RELEASES, binds![rows]).await? {
+        Ok(marks)
+    }
+
+    /// Returns the releases of each of these packages.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn releases_of(
+        &self,
+        packages: &BTreeSet<(AppSlug, String)>,
+    ) -> Result<BTreeMap<(AppSlug, String), Vec<Release>>, StoreError> {
+        let mut releases: BTreeMap<_, Vec<Release>> = BTreeMap::new();
+        for row in &self.look_up(RELEASES, binds![wanted(packages)]).await? {
             let mut reader = Reader::new(row);
             let OfApp { app } = OfApp::from_row(&mut reader)?;
             let release = Release::from_row(&mut reader)?;
-            let places = wanted.get(&(app, release.package.clone()));
-            for &place in places.into_iter().flatten() {
-                if let Some(Ok(Some(found))) = found.get_mut(place) {
-                    found.releases.push(release.clone());
-                }
-            }
+            let key = (app, release.package.clone());
+            releases.entry(key).or_default().push(release);
         }
-        Ok(())
+        Ok(releases)
     }
+}
+
+fn wanted(packages: &BTreeSet<(AppSlug, String)>) -> Rows<Wanted<'_>> {
+    let rows = packages.iter();
+    rows.map(|(app, package)| Wanted { app, package }).collect()
 }
 
 impl Found {
@@ -310,7 +331,6 @@ impl Found {
             },
             by_hand: Vec::new(),
             plans: Plans::new(),
-            releases: Vec::new(),
         })
     }
 

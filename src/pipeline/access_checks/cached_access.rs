@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::look_ups::LookedUp;
 use crate::domain::access::check::{self, AccessCode, Holder, PackageAccess};
 use crate::domain::access::refusal::{self, HeldMessage};
 use crate::domain::access::token::CustomerToken;
@@ -11,7 +12,6 @@ use crate::domain::customer::row::Status;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::pipeline::access::{Answer, meant_version, report_unreadable};
-use crate::store::PackageHolder;
 
 /// Who asked.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ pub(super) struct CachedAccess {
 }
 
 impl CachedAccess {
-    pub(super) fn new(found: PackageHolder, package: &str, read_at: ReadAt) -> Self {
+    pub(super) fn new((found, released): LookedUp, package: &str, read_at: ReadAt) -> Self {
         let now = read_at.now;
         let live = found.live_grants(package, now);
         let token = found.holder.token;
@@ -100,7 +100,7 @@ impl CachedAccess {
             token: Some(&token),
             derived,
             grants: &live,
-            releases: &found.releases,
+            releases: &[],
             schemes: &schemes,
         };
         report_unreadable(&found.holder.customer.id, holder);
@@ -113,9 +113,9 @@ impl CachedAccess {
         Self {
             read_at,
             ends_at: ends.min(),
-            releases: found.releases.len(),
+            releases: released.len(),
             scheme: found.scheme,
-            access: PackageAccess::new(holder, package, now),
+            access: PackageAccess::with_released(holder, package, released, now),
             of_composer,
             held_text: found.registry.held_text,
             held_url: found.registry.held_url,

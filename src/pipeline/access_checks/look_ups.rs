@@ -4,11 +4,17 @@
 //! the store is busy wait for it together and go in one statement: the more is asked, the less each
 //! question costs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::composer::released::Releases;
+use crate::domain::access::released::Released;
+use crate::domain::access::versions::Scheme;
+use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::offload;
 use crate::store::{PackageHolder, PackageQuestion, Store, StoreError};
 
 /// Statements at once: one is prepared or read here while the store works on the other. The store has
@@ -19,7 +25,10 @@ const AT_ONCE: usize = 2;
 /// waits for those beside it.
 const MOST: usize = 64;
 
-type Found = Result<Option<PackageHolder>, StoreError>;
+/// The holder of a token, and when the versions of the package came out, where that matters.
+pub(super) type LookedUp = (PackageHolder, Arc<Released>);
+
+type Found = Result<Option<LookedUp>, StoreError>;
 
 struct Waiting {
     question: PackageQuestion,
@@ -33,14 +42,16 @@ pub(super) struct LookUps(Arc<Shared>);
 
 struct Shared {
     store: Store,
+    releases: Releases,
     waiting: Mutex<Vec<Waiting>>,
     at_once: Semaphore,
 }
 
 impl LookUps {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(store: Store, releases: Releases) -> Self {
         Self(Arc::new(Shared {
             store,
+            releases,
             waiting: Mutex::default(),
             at_once: Semaphore::new(AT_ONCE),
         }))
@@ -86,7 +97,7 @@ impl Shared {
         let Some(now) = batch.iter().map(|it| it.now).max() else {
             return;
         };
-        match self.store.access_look_up(&questions, now).await {
+        match self.look_up_all(&questions, now).await {
             Ok(found) => {
                 for (waiting, found) in batch.into_iter().zip(found) {
                     let _ = waiting.answer.send(found);
@@ -100,6 +111,62 @@ impl Shared {
                 }
             }
         }
+    }
+
+    async fn look_up_all(
+        &self,
+        questions: &[PackageQuestion],
+        now: Timestamp,
+    ) -> Result<Vec<Found>, StoreError> {
+        let found = self.store.access_look_up(questions).await?;
+        let mut dated: BTreeMap<(AppSlug, String), Scheme> = BTreeMap::new();
+        for (asked, found) in questions.iter().zip(&found) {
+            if let Ok(Some(it)) = found
+                && it.needs_releases(&asked.package, now)
+            {
+                let key = (it.holder.app.clone(), asked.package.clone());
+                dated.insert(key, it.scheme);
+            }
+        }
+        let released = self.released(&dated).await?;
+        let pairs = found.into_iter().zip(questions);
+        Ok(pairs
+            .map(|(found, asked)| {
+                let Some(found) = found? else { return Ok(None) };
+                let key = (found.holder.app.clone(), asked.package.clone());
+                let released = released.get(&key).map(Arc::clone).unwrap_or_default();
+                Ok(Some((found, released)))
+            })
+            .collect())
+    }
+
+    /// Reads when the versions of packages came out. Mostly they are the same as the last time, which the store
+    /// says in a row for each.
+    async fn released(
+        &self,
+        packages: &BTreeMap<(AppSlug, String), Scheme>,
+    ) -> Result<BTreeMap<(AppSlug, String), Arc<Released>>, StoreError> {
+        let wanted: BTreeSet<(AppSlug, String)> = packages.keys().cloned().collect();
+        let (mut released, mut changed) = (BTreeMap::new(), BTreeMap::new());
+        for (key, mark) in self.store.release_marks(&wanted).await? {
+            let scheme = packages.get(&key).copied().unwrap_or_default();
+            match self.releases.get(&key.0, &key.1, scheme, mark) {
+                Some(known) => drop(released.insert(key, known)),
+                None => drop(changed.insert(key, (scheme, mark))),
+            }
+        }
+        let wanted: BTreeSet<(AppSlug, String)> = changed.keys().cloned().collect();
+        let mut listed = self.store.releases_of(&wanted).await?;
+        for (key, (scheme, mark)) in changed {
+            let listed = listed.remove(&key).unwrap_or_default();
+            let (name, number) = (key.1.clone(), listed.len());
+            let read = move || Arc::new(Released::of(scheme, &name, &listed));
+            let read = offload::run(number, read).await;
+            let kept = Arc::clone(&read);
+            self.releases.put(&key.0, &key.1, scheme, mark, kept);
+            released.insert(key, read);
+        }
+        Ok(released)
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Vec<Waiting>) -> T) -> T {

@@ -237,15 +237,15 @@ async fn released(
     let Some(mark) = tx.release_mark(app, package).await? else {
         return Ok(Arc::default());
     };
-    let kept = request.repositories.releases();
-    if let Some(released) = kept.get(app, package, mark) {
+    let (kept, scheme) = (request.repositories.releases(), holder.schemes.of(package));
+    if let Some(released) = kept.get(app, package, scheme, mark) {
         return Ok(released);
     }
     let wanted = BTreeSet::from([package.to_owned()]);
     let listed = tx.release_list(app, &wanted).await?;
-    let (scheme, name, number) = (holder.schemes.of(package), package.to_owned(), listed.len());
+    let (name, number) = (package.to_owned(), listed.len());
     let read = move || Arc::new(Released::of(scheme, &name, &listed));
     let released = offload::run(number, read).await;
-    kept.put(app, package, mark, Arc::clone(&released));
+    kept.put(app, package, scheme, mark, Arc::clone(&released));
     Ok(released)
 }
