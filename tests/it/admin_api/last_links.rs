@@ -48,6 +48,8 @@ fn events(n: usize) -> [Value; 4] {
 
 async fn a_lost_dispute_is_about_an_invoice_whatever_comes_last(engine: Engine) {
     let rig = Rig::start(engine).await;
+    let plan = json!({"packages": ["acme/tool"]});
+    rig.put("/plans/stripe/price_basic", plan).await.expect(201);
     for (n, order) in orders(4, 1).iter().enumerate() {
         let events = events(n);
         for place in order {
