@@ -154,3 +154,6 @@ CREATE TABLE installation (
     only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
     id       word NOT NULL
 );
+
+-- Everything of an app goes with it: the foreign key's own look-up, which read all tokens of all apps.
+CREATE INDEX tokens_by_app ON tokens (app);
