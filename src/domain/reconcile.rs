@@ -140,9 +140,8 @@ impl Found {
         total.missing + total.different + self.gone
     }
 
-    /// True if nothing of what the provider listed was known here, as before the first webhook: such
-    /// differences are no webhooks that were lost.
-    pub fn is_first_import(&self) -> bool {
+    /// True if nothing of what the provider listed was known here.
+    pub fn knew_nothing(&self) -> bool {
         let billed = [Stage::Customers, Stage::Subscriptions, Stage::Payments];
         let mut billed = billed.iter().filter_map(|stage| self.kinds.get(stage));
         self.gone == 0 && billed.all(|it| it.different == 0 && it.missing == it.read)
@@ -159,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_first_import_knew_nothing() {
+    fn it_knew_nothing_if_all_was_missing() {
         let tally = |read, missing, different| Tally {
             read,
             missing,
@@ -172,18 +171,18 @@ mod tests {
         };
         let (customers, payments) = (Stage::Customers, Stage::Payments);
         let all_new = [(customers, tally(9, 9, 0)), (payments, tally(5, 5, 0))];
-        assert!(found(&all_new).is_first_import());
+        assert!(found(&all_new).knew_nothing());
         // The events of what was just imported say the same again.
         let events = (Stage::Events, tally(30, 4, 0));
-        assert!(found(&[all_new[0], all_new[1], events]).is_first_import());
+        assert!(found(&[all_new[0], all_new[1], events]).knew_nothing());
         let known = [(customers, tally(9, 8, 0)), (payments, tally(5, 5, 0))];
-        assert!(!found(&known).is_first_import());
-        assert!(!found(&[all_new[0], (payments, tally(5, 4, 1))]).is_first_import());
+        assert!(!found(&known).knew_nothing());
+        assert!(!found(&[all_new[0], (payments, tally(5, 4, 1))]).knew_nothing());
         let gone = Found {
             gone: 1,
             ..found(&all_new)
         };
-        assert!(!gone.is_first_import());
+        assert!(!gone.knew_nothing());
     }
 
     #[test]

@@ -78,6 +78,12 @@ const COLUMNS: &str = r"
 ";
 
 impl Reconcile {
+    /// True if it read everything and nothing was known here, as before the first webhook: such differences are
+    /// no webhooks that were lost. One that read what is new since some time may have missed all of it.
+    pub fn is_first_import(&self) -> bool {
+        self.since.is_none() && self.ordered_since.is_none() && self.found.knew_nothing()
+    }
+
     /// Returns how it stands.
     pub fn status(&self) -> ReconcileStatus {
         self.outcome.unwrap_or(ReconcileStatus::Open)

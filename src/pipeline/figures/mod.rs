@@ -281,7 +281,7 @@ impl InStore {
             if oldest.is_none() {
                 continue;
             }
-            let drifted = of_provider.filter(|it| !it.found.is_first_import());
+            let drifted = of_provider.filter(|it| !it.is_first_import());
             let drift = drifted.map(|it| it.found.drift()).sum();
             drifts.push(
                 names::DRIFT

@@ -144,7 +144,7 @@ impl Step<'_> {
         if !tx.reconcile_advance(&after, from_step).await? {
             return Ok(None);
         }
-        let drifted = after.found.drift() > 0 && !after.found.is_first_import();
+        let drifted = after.found.drift() > 0 && !after.is_first_import();
         if after.finished_at.is_some() && drifted {
             tx.change_add(vec![drift(&after, now)]).await?;
         }
