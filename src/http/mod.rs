@@ -132,7 +132,7 @@ fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
         .route_layer(Extension(reads))
         .route_layer(middleware::from_fn(named_app::located))
         .route_layer(middleware::from_fn_with_state(
-            state.clone(),
+            state.readers().clone(),
             readers::of_api,
         ))
         .route_layer(once)

@@ -4,6 +4,7 @@
 //! the health checks. A list over millions of rows takes seconds, and some of them at once, as of a script
 //! that asks for many pages, would keep everybody else waiting.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -13,7 +14,7 @@ use axum::response::Response;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{ApiError, AppState};
+use super::ApiError;
 
 /// Half of the connections of a process.
 const AT_ONCE: usize = 6;
@@ -21,12 +22,13 @@ const AT_ONCE: usize = 6;
 /// The longest wait for a place: that of a free connection to the store, which would be the next.
 const WAIT: Duration = Duration::from_secs(4);
 
-/// The places of readers.
-pub(super) struct Readers(Semaphore);
+/// The places of readers. Cheap to clone; all clones share them.
+#[derive(Clone)]
+pub(super) struct Readers(Arc<Semaphore>);
 
 impl Default for Readers {
     fn default() -> Self {
-        Self(Semaphore::new(AT_ONCE))
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
     }
 }
 
@@ -45,9 +47,9 @@ impl Readers {
 
 /// Limits the readers of the API.
 pub(super) async fn of_api(
-    State(state): State<AppState>,
+    State(readers): State<Readers>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    state.readers().run(request, next).await
+    readers.run(request, next).await
 }

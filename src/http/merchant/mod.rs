@@ -42,7 +42,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .layer(dress())
         .route_layer(middleware::from_fn(named_app::located))
         .route_layer(middleware::from_fn_with_state(
-            state.clone(),
+            state.readers().clone(),
             readers::of_api,
         ))
         .route_layer(once)
