@@ -66,7 +66,7 @@ async fn an_order_is_carried_out_by_the_worker(engine: Engine) {
         let line = format!("{figure}{{provider=\"stripe\"}}");
         assert!(figures.contains(&line), "{figure}:\n{figures}");
     }
-    let first_import = "tollgate_reconcile_drift{provider=\"stripe\"} 0\n";
+    let first_import = "tollgate_reconcile_drift{provider=\"stripe\"} 0.0\n";
     assert!(figures.contains(first_import), "{figures}");
     server.stop().await;
 }
