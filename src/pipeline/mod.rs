@@ -69,6 +69,7 @@ pub mod record;
 pub mod refetch;
 pub mod registries;
 pub mod relay;
+mod released;
 pub mod releases;
 pub mod replay;
 pub mod reseal;

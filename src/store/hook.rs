@@ -1,5 +1,6 @@
 //! Webhooks of an app's own, and their secrets.
 
+use super::hook_delivery::IS_NEXT_OF_CUSTOMER;
 use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::hook::{DisabledBecause, HookBody, HookStatus};
@@ -153,41 +154,32 @@ impl Tx {
     /// Lists the hooks for which a delivery is due and that nobody delivers to just now, those first whose
     /// receivers answer. One that waits
     /// behind another of its customer is not due, whatever its time: a round would find nothing to do. The first
-    /// that is due is asked for as a value, as `delivery_due` does and for its reason.
+    /// that is due is asked for as a value, for the reason of [`IS_NEXT_OF_CUSTOMER`].
     pub(crate) async fn hook_due(
         &mut self,
         now: Timestamp,
         most: u32,
     ) -> Result<Vec<Hook>, StoreError> {
-        let sql = r"
+        let sql = format!(
+            r"
             SELECT
                 id, app, url, kinds, body, description, status, reason, created_at, updated_at,
                 failing_since, failures
             FROM hooks
             WHERE status = 'enabled' AND leased_until <= $1 AND rest_until <= $1
                 AND (
-                    SELECT due.seq
-                    FROM hook_deliveries AS due
-                    WHERE due.hook_id = hooks.id AND due.settled_at IS NULL AND due.next_at <= $1
-                        AND COALESCE(
-                            (
-                                SELECT oldest.seq
-                                FROM hook_deliveries AS oldest
-                                WHERE oldest.hook_id = hooks.id
-                                    AND oldest.customer_id = due.customer_id
-                                    AND oldest.settled_at IS NULL
-                                ORDER BY oldest.hook_id, oldest.customer_id, oldest.seq
-                                LIMIT 1
-                            ),
-                            due.seq
-                        ) = due.seq
-                    ORDER BY due.next_at, due.seq
+                    SELECT seq
+                    FROM hook_deliveries
+                    WHERE hook_id = hooks.id AND settled_at IS NULL AND next_at <= $1
+                        AND {IS_NEXT_OF_CUSTOMER}
+                    ORDER BY next_at, seq
                     LIMIT 1
                 ) IS NOT NULL
             ORDER BY failures > 0, leased_until
             LIMIT $2
-        ";
-        self.fetch(sql, binds![now, most]).await
+        "
+        );
+        self.fetch(&sql, binds![now, most]).await
     }
 
     /// Takes a hook for a round of deliveries; `false` if somebody else has it.

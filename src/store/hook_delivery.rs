@@ -82,6 +82,24 @@ pub struct DeliveryFilter {
     pub kind: Option<String>,
 }
 
+/// The condition that a row of `hook_deliveries` is the oldest that waits of its customer at its hook. That
+/// one is asked for as a value, by the index of a customer's: `NOT EXISTS` is a join, which a server that knows
+/// little of how much waits makes with all that waits at the hook.
+pub(super) const IS_NEXT_OF_CUSTOMER: &str = r"
+    COALESCE(
+        (
+            SELECT oldest.seq
+            FROM hook_deliveries AS oldest
+            WHERE oldest.hook_id = hook_deliveries.hook_id
+                AND oldest.customer_id = hook_deliveries.customer_id
+                AND oldest.settled_at IS NULL
+            ORDER BY oldest.hook_id, oldest.customer_id, oldest.seq
+            LIMIT 1
+        ),
+        hook_deliveries.seq
+    ) = hook_deliveries.seq
+";
+
 const COLUMNS: &str = r"
     hook_deliveries.seq AS seq, hook_deliveries.id AS id, hook_id AS hook, change_seq,
     changes.id AS change, hook_deliveries.customer_id AS customer, hook_deliveries.kind AS kind,
@@ -90,9 +108,7 @@ const COLUMNS: &str = r"
 
 impl Tx {
     /// Lists the deliveries of a hook that are due, oldest first, with what they tell: of each customer
-    /// only the oldest that waits, since the others come after it. That one is asked for as a value, by the
-    /// index of a customer's: `NOT EXISTS` is a join, which a server that knows little of how much waits makes
-    /// with all that waits at the hook.
+    /// only the oldest that waits, since the others come after it.
     pub(crate) async fn delivery_due(
         &mut self,
         hook: &HookId,
@@ -107,18 +123,7 @@ impl Tx {
             FROM hook_deliveries
             JOIN changes ON changes.seq = hook_deliveries.change_seq
             WHERE hook_id = $1 AND settled_at IS NULL AND next_at <= $2
-                AND COALESCE(
-                    (
-                        SELECT oldest.seq
-                        FROM hook_deliveries AS oldest
-                        WHERE oldest.hook_id = $1
-                            AND oldest.customer_id = hook_deliveries.customer_id
-                            AND oldest.settled_at IS NULL
-                        ORDER BY oldest.hook_id, oldest.customer_id, oldest.seq
-                        LIMIT 1
-                    ),
-                    hook_deliveries.seq
-                ) = hook_deliveries.seq
+                AND {IS_NEXT_OF_CUSTOMER}
             ORDER BY next_at, hook_deliveries.seq
             LIMIT $3
         "

@@ -95,7 +95,6 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
     }
     let routes = Router::new()
         .route("/", get(home))
-        .merge(assets::router())
         .merge(sign_in::router())
         .merge(search::router())
         .merge(customers::router())
@@ -130,6 +129,8 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .layer(middleware::from_fn_with_state(state.clone(), as_reader))
+        // Files need no connection to the store.
+        .merge(assets::router())
         .layer(middleware::from_fn_with_state(state.clone(), once::once))
         .layer(middleware::map_response(dressed));
     Router::new()

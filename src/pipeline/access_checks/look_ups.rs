@@ -4,7 +4,7 @@
 //! the store is busy wait for it together and go in one statement: the more is asked, the less each
 //! question costs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
@@ -12,9 +12,8 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::composer::released::Releases;
 use crate::domain::access::released::Released;
 use crate::domain::access::versions::Scheme;
-use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
-use crate::offload;
+use crate::pipeline::released::{self, Package};
 use crate::store::{PackageHolder, PackageQuestion, Store, StoreError};
 
 /// Statements at once: one is prepared or read here while the store works on the other. The store has
@@ -119,7 +118,7 @@ impl Shared {
         now: Timestamp,
     ) -> Result<Vec<Found>, StoreError> {
         let found = self.store.access_look_up(questions).await?;
-        let mut dated: BTreeMap<(AppSlug, String), Scheme> = BTreeMap::new();
+        let mut dated: BTreeMap<Package, Scheme> = BTreeMap::new();
         for (asked, found) in questions.iter().zip(&found) {
             if let Ok(Some(it)) = found
                 && it.needs_releases(&asked.package, now)
@@ -128,45 +127,24 @@ impl Shared {
                 dated.insert(key, it.scheme);
             }
         }
-        let released = self.released(&dated).await?;
-        let pairs = found.into_iter().zip(questions);
-        Ok(pairs
-            .map(|(found, asked)| {
-                let Some(found) = found? else { return Ok(None) };
-                let key = (found.holder.app.clone(), asked.package.clone());
-                let released = released.get(&key).map(Arc::clone).unwrap_or_default();
-                Ok(Some((found, released)))
-            })
-            .collect())
-    }
-
-    /// Reads when the versions of packages came out. Mostly they are the same as the last time, which the store
-    /// says in a row for each.
-    async fn released(
-        &self,
-        packages: &BTreeMap<(AppSlug, String), Scheme>,
-    ) -> Result<BTreeMap<(AppSlug, String), Arc<Released>>, StoreError> {
-        let wanted: BTreeSet<(AppSlug, String)> = packages.keys().cloned().collect();
-        let (mut released, mut changed) = (BTreeMap::new(), BTreeMap::new());
-        for (key, mark) in self.store.release_marks(&wanted).await? {
-            let scheme = packages.get(&key).copied().unwrap_or_default();
-            match self.releases.get(&key.0, &key.1, scheme, mark) {
-                Some(known) => drop(released.insert(key, known)),
-                None => drop(changed.insert(key, (scheme, mark))),
+        let released = released::of_packages(&self.store, &self.releases, &dated).await?;
+        let released_of = |found: &PackageHolder, asked: &PackageQuestion| {
+            if released.is_empty() {
+                // Nearly always: nobody is frozen.
+                return Arc::default();
             }
-        }
-        let wanted: BTreeSet<(AppSlug, String)> = changed.keys().cloned().collect();
-        let mut listed = self.store.releases_of(&wanted).await?;
-        for (key, (scheme, mark)) in changed {
-            let listed = listed.remove(&key).unwrap_or_default();
-            let (name, number) = (key.1.clone(), listed.len());
-            let read = move || Arc::new(Released::of(scheme, &name, &listed));
-            let read = offload::run(number, read).await;
-            let kept = Arc::clone(&read);
-            self.releases.put(&key.0, &key.1, scheme, mark, kept);
-            released.insert(key, read);
-        }
-        Ok(released)
+            let key = (found.holder.app.clone(), asked.package.clone());
+            released.get(&key).map(Arc::clone).unwrap_or_default()
+        };
+        let pairs = found.into_iter().zip(questions);
+        let pairs = pairs.map(|(found, asked)| {
+            let found = found?.map(|found| {
+                let released = released_of(&found, asked);
+                (found, released)
+            });
+            Ok(found)
+        });
+        Ok(pairs.collect())
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Vec<Waiting>) -> T) -> T {

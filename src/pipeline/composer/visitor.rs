@@ -14,9 +14,9 @@ use crate::domain::access::token::TokenHash;
 use crate::domain::access::versions::Scheme;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
-use crate::offload;
 use crate::pipeline::access::{Asker, Basis, registry_for};
 use crate::pipeline::registries::Repositories;
+use crate::pipeline::released;
 use crate::store::{BranchArchive, Registry, Store, StoreError, Tx};
 
 /// So many versions that are read already are compared while one is read: measured, some ten
@@ -243,9 +243,6 @@ async fn released(
     }
     let wanted = BTreeSet::from([package.to_owned()]);
     let listed = tx.release_list(app, &wanted).await?;
-    let (name, number) = (package.to_owned(), listed.len());
-    let read = move || Arc::new(Released::of(scheme, &name, &listed));
-    let released = offload::run(number, read).await;
-    kept.put(app, package, scheme, mark, Arc::clone(&released));
-    Ok(released)
+    let package = (app.clone(), package.to_owned());
+    Ok(released::read(kept, &package, scheme, mark, listed).await)
 }

@@ -4,6 +4,7 @@ mod address;
 mod deliver;
 mod destination;
 mod sender;
+mod shown;
 mod signature;
 
 use std::time::Duration;
@@ -17,7 +18,6 @@ use crate::domain::customer::flag::FlagHolder;
 use crate::domain::customer::profile::Given;
 use crate::domain::hook::{DeliveryState, DisabledBecause, HookBody, HookStatus};
 use crate::domain::id::{AppSlug, DeliveryId, HookId, HookSecretId};
-use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
 use crate::store::hook::{Hook, SealedHookSecret};
@@ -28,6 +28,8 @@ use crate::vault::{SealedFor, Vault, VaultError};
 pub use deliver::{Delivered, Deliveries};
 pub use destination::Destinations;
 pub use sender::HookSender;
+use shown::described;
+pub use shown::shown_to;
 
 /// Most hooks of one app: each is asked for at every change.
 const MAX_HOOKS: usize = 20;
@@ -383,28 +385,4 @@ async fn enabled(tx: &mut Tx, app: &AppSlug, id: &str) -> Result<Hook, HookError
 async fn found(tx: &mut Tx, hook: &Hook, id: &DeliveryId) -> Result<HookDelivery, HookError> {
     let found = tx.delivery_find(&hook.id, id).await?;
     found.ok_or(HookError::NoDelivery)
-}
-
-/// A hook for the audit.
-fn described(hook: &Hook) -> Value {
-    json!({"url": origin(hook), "kinds": hook.kinds, "body": hook.body.as_str(),
-        "description": hook.description, "status": hook.status.as_str()})
-}
-
-/// Returns the scheme, host and port of a hook's address: what follows may be a secret, as in the addresses of
-/// chat services.
-fn origin(hook: &Hook) -> String {
-    let url = reqwest::Url::parse(&hook.url);
-    url.map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
-}
-
-/// Returns a hook as somebody of this role sees it: who may not manage hooks learns only where they lead.
-pub fn shown_to(role: Role, hook: Hook) -> Hook {
-    if role.allows(Role::Owner) {
-        return hook;
-    }
-    Hook {
-        url: origin(&hook),
-        ..hook
-    }
 }
