@@ -1,6 +1,6 @@
 //! Billing accounts, one by one. They are written with their working set.
 
-use super::page::Filter;
+use super::filter::Filter;
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::apply::lookup_keys::{connected_part, prefixed_account};

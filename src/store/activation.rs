@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::customer::rows_of;
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::Filter;
+use super::page::{Key, Listed, Window};
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::access::activation::Activation;

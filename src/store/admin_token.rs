@@ -1,6 +1,7 @@
 //! Admin tokens.
 
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::Filter;
+use super::page::{Key, Listed, Window};
 use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::token::{AdminToken, TokenHash};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::page::Filter;
+use super::filter::Filter;
 use super::record::{binds, keys, record};
 use super::{LockMode, StoreError, Tx};
 use crate::domain::app_settings::KeptSettings;

@@ -7,7 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::customer::rows_of;
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::{AnyOf, Filter};
+use super::page::{Key, Listed, Window};
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::announcement::announced;
@@ -205,7 +206,7 @@ impl Tx {
             SELECT seq, at, actor, event, customer_id AS customer, operation, details
             FROM audit
         ";
-        let filter = filter_of(app, wanted);
+        let filter = self.audit_filter(app, wanted).await?;
         let seq = |entry: &AuditRecord| entry.seq.to_string();
         self.list(select, filter, Key::Number("seq"), window, seq)
             .await
@@ -272,37 +273,42 @@ impl Tx {
         self.fetch_value("audit", sql, binds![app, customer, at])
             .await
     }
-}
 
-fn filter_of(app: &AppSlug, wanted: &AuditFilter) -> Filter {
-    let mut filter = Filter::new("app = ?", app);
-    if let Some(customer) = &wanted.customer {
-        // By way of `seq`, or an engine may walk the whole app in the list's order.
-        let rows = rows_of("?");
-        let chain =
-            format!("seq IN (SELECT seq FROM audit WHERE app = $1 AND customer_id IN ({rows}))");
-        filter.and(&chain, customer);
-    }
-    if let Some(operation) = &wanted.operation {
-        filter.and("operation = ?", operation.as_str());
-    }
-    match &wanted.actor {
-        // Only events name one, and partial indexes are found by these words.
-        Some(ActorFilter::Events) => filter.and_plain("event IS NOT NULL"),
-        Some(ActorFilter::Admins) => filter.and_plain("event IS NULL AND actor LIKE 'admin:%'"),
-        Some(ActorFilter::Exactly(actor)) => {
-            filter.and("event IS NULL AND actor = ?", actor.as_str());
+    async fn audit_filter(
+        &mut self,
+        app: &AppSlug,
+        wanted: &AuditFilter,
+    ) -> Result<Filter, StoreError> {
+        let mut filter = Filter::new("app = ?", app);
+        if let Some(operation) = &wanted.operation {
+            filter.and("operation = ?", operation.as_str());
         }
-        None => {}
+        match &wanted.actor {
+            // Only events name one, and partial indexes are found by these words.
+            Some(ActorFilter::Events) => filter.and_plain("event IS NOT NULL"),
+            Some(ActorFilter::Admins) => filter.and_plain("event IS NULL AND actor LIKE 'admin:%'"),
+            Some(ActorFilter::Exactly(actor)) => {
+                filter.and("event IS NULL AND actor = ?", actor.as_str());
+            }
+            None => {}
+        }
+        if let Some(event) = &wanted.event {
+            filter.and("event = ?", event.as_str());
+        }
+        if let Some(since) = wanted.since {
+            filter.and("at >= ?", since);
+        }
+        if let Some(until) = wanted.until {
+            filter.and("at < ?", until);
+        }
+        if let Some(customer) = &wanted.customer {
+            let rows = self.customer_rows(app, customer).await?;
+            let mut of_rows = AnyOf::of("audit", "seq");
+            of_rows.or_each(&mut filter, "customer_id", rows.iter(), |filter| {
+                rows_of(&filter.place(customer))
+            });
+            filter.any_of(of_rows);
+        }
+        Ok(filter)
     }
-    if let Some(event) = &wanted.event {
-        filter.and("event = ?", event.as_str());
-    }
-    if let Some(since) = wanted.since {
-        filter.and("at >= ?", since);
-    }
-    if let Some(until) = wanted.until {
-        filter.and("at < ?", until);
-    }
-    filter
 }

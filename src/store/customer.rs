@@ -1,8 +1,11 @@
 //! Customers, as people and scripts look for them. They are written with their working set.
 
+use std::collections::BTreeSet;
+
 use super::account::{Meant, meant_by};
 use super::cell::Nanos;
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::Filter;
+use super::page::{Key, Listed, Window};
 use super::record::{Binds, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::customer::row::Customer;
@@ -216,6 +219,16 @@ impl Tx {
         let filter = filter_of(app, wanted);
         let list = self.list(LIST, filter, Key::Id("id"), window, cursor_of);
         Ok(list.await?.map(Customer::from))
+    }
+
+    /// Returns the rows that stand for a customer of an app: its own, and those merged into it.
+    pub(super) async fn customer_rows(
+        &mut self,
+        app: &AppSlug,
+        customer: &CustomerId,
+    ) -> Result<BTreeSet<CustomerId>, StoreError> {
+        let binds = binds![app, customer];
+        self.fetch_values("customers", &rows_of("$2"), binds).await
     }
 
     /// Lists customers whose due time has come, the longest overdue first. Those of apps that are paused

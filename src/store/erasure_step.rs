@@ -140,13 +140,19 @@ impl Tx {
                         ) AS bytes
                     FROM events
                     WHERE seq IN (
-                        SELECT seq FROM events
-                        WHERE app = $2 AND customer_id = $3 AND seq > $4 AND seq <= $5
+                        SELECT seq FROM (
+                            SELECT seq FROM events
+                            WHERE app = $2 AND customer_id = $3 AND seq > $4 AND seq <= $5
+                            ORDER BY seq LIMIT $6
+                        ) AS applied
                         UNION
-                        SELECT seq FROM event_objects
-                        WHERE app = $2
-                            AND hash IN (SELECT key FROM {rows} AS named)
-                            AND seq > $4 AND seq <= $5
+                        SELECT seq FROM (
+                            SELECT DISTINCT seq FROM event_objects
+                            WHERE app = $2
+                                AND hash IN (SELECT key FROM {rows} AS named)
+                                AND seq > $4 AND seq <= $5
+                            ORDER BY seq LIMIT $6
+                        ) AS naming
                     )
                     ORDER BY seq
                     LIMIT $6
@@ -329,8 +335,11 @@ impl Tx {
             SELECT seq, actor, event, customer_id AS customer, operation, details
             FROM audit
             WHERE seq IN (
-                SELECT seq FROM audit
-                WHERE app = $2 AND customer_id = $3 AND seq > $4
+                SELECT seq FROM (
+                    SELECT seq FROM audit
+                    WHERE app = $2 AND customer_id = $3 AND seq > $4
+                    ORDER BY seq LIMIT $5
+                ) AS own
                 UNION
                 SELECT audit.seq
                 FROM {rows} AS shared

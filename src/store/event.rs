@@ -1,18 +1,15 @@
 //! The event ledger, as people read it. How it is written is in `ledger.rs`.
 
-use serde::{Deserialize, Serialize};
-
-use super::account::Meant;
-use super::cell::documents;
-use super::customer::{literal, part, rows_of};
+use super::customer::{part, rows_of};
+use super::event_filter::EventFilter;
 use super::event_object::hash;
-use super::page::{Filter, Key, Listed, Window};
+use super::page::{Key, Listed, Window};
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider};
 use crate::domain::mode::Mode;
-use crate::domain::time::{Timestamp, rfc3339};
+use crate::domain::time::Timestamp;
 
 /// An event as the ledger has it.
 #[derive(Clone, Debug)]
@@ -51,44 +48,6 @@ pub struct EventRecord {
     pub payload: Option<String>,
     /// Time at which the payload was removed.
     pub payload_removed_at: Option<Timestamp>,
-}
-
-/// The events that a list shows. All conditions must hold.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct EventFilter {
-    /// The result of their processing.
-    pub outcome: Option<EventOutcome>,
-    /// The sender.
-    pub provider: Option<Provider>,
-    /// The provider's event type.
-    pub event_type: Option<String>,
-    /// The customer that they concern; rows merged into it count, and so do events of its accounts
-    /// that were not processed.
-    pub customer: Option<CustomerId>,
-    /// Whose they are, by an id of theirs.
-    pub external: Option<ExternalFilter>,
-    /// The provider's id of an object that their payloads name.
-    pub object: Option<String>,
-    /// The code of the reason why they failed or were ignored.
-    pub error_code: Option<String>,
-    /// Received at this instant or later.
-    #[serde(with = "rfc3339::option")]
-    pub since: Option<Timestamp>,
-    /// Received before this instant.
-    #[serde(with = "rfc3339::option")]
-    pub until: Option<Timestamp>,
-}
-
-documents!(EventFilter);
-
-/// The events of whoever has an external id, or a billing account of this id, in any spelling.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ExternalFilter {
-    /// The id as it was asked for.
-    pub id: String,
-    /// The customer that was found by it.
-    pub customer: Option<CustomerId>,
 }
 
 record! {
@@ -312,90 +271,9 @@ impl Tx {
         window: &Window,
     ) -> Result<Listed<EventRecord>, StoreError> {
         let select = format!("SELECT {SELECTED} FROM events");
-        let filter = filter_of(app, wanted);
+        let filter = self.event_filter(app, wanted).await?;
         let seq = |row: &EventRow| row.seq.to_string();
         let list = self.list(&select, filter, Key::Number("seq"), window, seq);
         Ok(list.await?.map(EventRecord::from))
     }
-}
-
-/// The conditions of a filter.
-pub(super) fn filter_of(app: &AppSlug, wanted: &EventFilter) -> Filter {
-    let mut filter = Filter::new("app = ?", app);
-    if let Some(outcome) = wanted.outcome {
-        filter.and("outcome = ?", outcome);
-    }
-    if let Some(provider) = wanted.provider {
-        filter.and("provider = ?", provider);
-    }
-    if let Some(event_type) = &wanted.event_type {
-        filter.and("type = ?", event_type);
-    }
-    if let Some(customer) = &wanted.customer {
-        let customer = filter.place(customer);
-        // By way of `seq`, or an engine may walk the whole app in the list's order.
-        filter.and_plain(&format!("seq IN ({})", chain_of(&customer)));
-    }
-    if let Some(external) = &wanted.external {
-        let mut found = unprocessed_of(&mut filter, &external.id);
-        if let Some(customer) = &external.customer {
-            let customer = filter.place(customer);
-            found = format!("{found} UNION ALL {}", chain_of(&customer));
-        }
-        filter.and_plain(&format!("seq IN ({found})"));
-    }
-    if let Some(object) = &wanted.object {
-        let named = "seq IN (SELECT seq FROM event_objects WHERE app = $1 AND hash = ?)";
-        filter.and(named, hash(object));
-    }
-    if let Some(error_code) = &wanted.error_code {
-        filter.and("error_code = ?", error_code);
-    }
-    if let Some(since) = wanted.since {
-        filter.and("received_at >= ?", since);
-    }
-    if let Some(until) = wanted.until {
-        filter.and("received_at < ?", until);
-    }
-    filter
-}
-
-/// A subquery of the events of a customer: those that were applied to it, and those of its accounts
-/// that were not processed. `id` is a parameter such as `$2`.
-fn chain_of(id: &str) -> String {
-    let rows = rows_of(id);
-    format!(
-        r"
-        SELECT seq FROM events WHERE app = $1 AND customer_id IN ({rows})
-        UNION ALL
-        SELECT events.seq
-        FROM accounts
-        JOIN events ON events.app = $1 AND events.billing_account = accounts.key
-        WHERE accounts.app = $1 AND accounts.customer_id IN ({rows})
-        "
-    )
-}
-
-/// A subquery of the events that were not processed and name an account of this id, whether or not
-/// there is a customer for it.
-fn unprocessed_of(filter: &mut Filter, external_id: &str) -> String {
-    // The index of objects finds the few that name the id at all.
-    let (bare, prefixed) = Meant::by(external_id);
-    let whole = filter.place(hash(bare.id));
-    let of_any = filter.place(format!("account:%{}", literal(&bare.tail)));
-    let rest = filter.place(hash(prefixed.id));
-    let of_one = filter.place(format!("{}{}", prefixed.keys, literal(&prefixed.tail)));
-    format!(
-        r"
-        SELECT events.seq
-        FROM event_objects AS named
-        JOIN events ON events.seq = named.seq
-        WHERE named.app = $1
-            AND named.hash IN ({whole}, {rest})
-            AND (
-                events.billing_account LIKE {of_any} ESCAPE '\'
-                OR events.billing_account LIKE {of_one} ESCAPE '\'
-            )
-        "
-    )
 }

@@ -88,9 +88,7 @@ impl Tx {
         app: &AppSlug,
         customer: &CustomerId,
     ) -> Result<Traces, StoreError> {
-        let rows: BTreeSet<CustomerId> = self
-            .fetch_values("customers", &rows_of("$2"), binds![app, customer])
-            .await?;
+        let rows = self.customer_rows(app, customer).await?;
         let sql = r"
             SELECT key
             FROM accounts
@@ -226,18 +224,28 @@ impl Tx {
         most: u32,
     ) -> Result<Vec<i64>, StoreError> {
         let rows = rows_of("$2");
+        // Ordered by an expression, or an engine may walk the whole ledger in this order.
         let sql = format!(
             r"
-            SELECT seq FROM events
-            WHERE app = $1 AND customer_id IN ({rows}) AND seq < $4
+            SELECT seq FROM (
+                SELECT seq FROM events
+                WHERE app = $1 AND customer_id IN ({rows}) AND seq < $4
+                ORDER BY seq + 0 DESC LIMIT $5
+            ) AS applied
             UNION
-            SELECT events.seq
-            FROM accounts
-            JOIN events ON events.app = $1 AND events.billing_account = accounts.key
-            WHERE accounts.app = $1 AND accounts.customer_id IN ({rows}) AND events.seq < $4
+            SELECT seq FROM (
+                SELECT events.seq
+                FROM accounts
+                JOIN events ON events.app = $1 AND events.billing_account = accounts.key
+                WHERE accounts.app = $1 AND accounts.customer_id IN ({rows}) AND events.seq < $4
+                ORDER BY events.seq + 0 DESC LIMIT $5
+            ) AS unprocessed
             UNION
-            SELECT seq FROM event_objects
-            WHERE app = $1 AND hash IN (SELECT key FROM {{rows}} AS named) AND seq < $4
+            SELECT seq FROM (
+                SELECT DISTINCT seq FROM event_objects
+                WHERE app = $1 AND hash IN (SELECT key FROM {{rows}} AS named) AND seq < $4
+                ORDER BY seq DESC LIMIT $5
+            ) AS naming
             ORDER BY seq DESC
             LIMIT $5
             "

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::filter_of;
 use super::record::{binds, keys, record};
 use super::{EventFilter, StoreError, Tx};
 use crate::domain::event::EventOutcome;
@@ -95,7 +94,7 @@ impl Tx {
             outcome: wanted.outcome.or(Some(EventOutcome::Failed)),
             ..wanted.clone()
         };
-        let mut filter = filter_of(app, &wanted);
+        let mut filter = self.event_filter(app, &wanted).await?;
         let most = filter.place(MOST);
         let (conditions, binds) = filter.into_parts();
         let sql = format!(

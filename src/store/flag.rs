@@ -7,7 +7,8 @@
 //! as well, because one order could then change a million rows.
 
 use super::cell::Nanos;
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::Filter;
+use super::page::{Key, Listed, Window};
 use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::apply::working_set::WorkingSet;

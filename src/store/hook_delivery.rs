@@ -2,8 +2,9 @@
 
 use super::backlog::MOST;
 use super::change::{ChangeBacklog, StoredChange};
+use super::filter::Filter;
 use super::new_delivery::{NewDelivery, delivery_id};
-use super::page::{Filter, Key, Listed, Window};
+use super::page::{Key, Listed, Window};
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::hook::DeliveryState;

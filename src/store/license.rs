@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::customer::rows_of;
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::Filter;
+use super::page::{Key, Listed, Window};
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::access::license::{License, LicenseSource, LicenseStatus, Revocation};

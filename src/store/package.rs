@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::customer::{LIST, cursor_of};
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::Filter;
+use super::page::{Key, Listed, Window};
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::access::versions::{Scheme, Schemes};

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::driver::Value;
+use super::filter::Filter;
 use super::record::{Bind, Binds, FromRow};
 use super::{StoreError, Tx};
 
@@ -104,73 +105,6 @@ fn offset(number: u32, size: u32) -> i64 {
     i64::from(number.saturating_sub(1)) * i64::from(size)
 }
 
-/// The conditions of a list, joined by `AND`.
-pub(super) struct Filter {
-    conditions: Vec<String>,
-    binds: Binds,
-}
-
-impl Filter {
-    /// No condition: everything.
-    pub(super) fn all() -> Self {
-        Self {
-            conditions: vec!["1 = 1".to_owned()],
-            binds: Ok(Vec::new()),
-        }
-    }
-
-    /// The condition that every list has. `?` stands for the value.
-    pub(super) fn new(condition: &str, value: impl Bind) -> Self {
-        let mut filter = Self {
-            conditions: Vec::new(),
-            binds: Ok(Vec::new()),
-        };
-        filter.and(condition, value);
-        filter
-    }
-
-    /// One more condition. Every `?` stands for the value.
-    pub(super) fn and(&mut self, condition: &str, value: impl Bind) {
-        let place = self.bind(value.bind());
-        self.conditions.push(condition.replace('?', &place));
-    }
-
-    /// One more condition without a value.
-    pub(super) fn and_plain(&mut self, condition: &str) {
-        self.conditions.push(condition.to_owned());
-    }
-
-    /// Adds a value for conditions without one, and says which parameter it is.
-    pub(super) fn place(&mut self, value: impl Bind) -> String {
-        self.bind(value.bind())
-    }
-
-    /// The condition as a text, and the values in it.
-    pub(super) fn into_parts(self) -> (String, Binds) {
-        (self.sql(), self.binds)
-    }
-
-    /// Adds a value, and says which parameter it is.
-    fn bind(&mut self, value: Result<Value, StoreError>) -> String {
-        match (&mut self.binds, value) {
-            (Ok(binds), Ok(value)) => {
-                binds.push(value);
-                format!("${}", binds.len())
-            }
-            // The statement will not be sent.
-            (binds @ Ok(_), Err(error)) => {
-                *binds = Err(error);
-                String::new()
-            }
-            (Err(_), _) => String::new(),
-        }
-    }
-
-    fn sql(&self) -> String {
-        self.conditions.join(" AND ")
-    }
-}
-
 /// The column that a list's order and its cursor rest on: unique, newest last.
 #[derive(Clone, Copy)]
 pub(super) enum Key {
@@ -225,12 +159,13 @@ impl Tx {
             Window::Page { number, size } => {
                 let binds = filter.binds?;
                 filter.binds = Ok(binds.clone());
-                let total = self.count(select, &filter.sql(), Ok(binds)).await?;
-                let conditions = filter.sql();
+                let total = self.count(select, &filter.counted(), Ok(binds)).await?;
                 let limit = filter.bind(i64::from(*size).bind());
                 let skipped = filter.bind(offset(*number, *size).bind());
+                let descending = format!("{column} DESC");
+                let conditions = filter.first(&descending, &format!("({limit} + {skipped})"));
                 let sql = format!(
-                    "{select} WHERE {conditions} ORDER BY {column} DESC LIMIT {limit} OFFSET {skipped}"
+                    "{select} WHERE {conditions} ORDER BY {descending} LIMIT {limit} OFFSET {skipped}"
                 );
                 Ok(Listed {
                     rows: self.fetch(&sql, filter.binds).await?,
@@ -243,11 +178,12 @@ impl Tx {
                     let after = filter.bind(key.bind(after));
                     filter.and_plain(&format!("{column} < {after}"));
                 }
-                let conditions = filter.sql();
                 // One more than wanted tells whether anything follows.
                 let limit = filter.bind((i64::from(*size) + 1).bind());
+                let descending = format!("{column} DESC");
+                let conditions = filter.first(&descending, &limit);
                 let sql =
-                    format!("{select} WHERE {conditions} ORDER BY {column} DESC LIMIT {limit}");
+                    format!("{select} WHERE {conditions} ORDER BY {descending} LIMIT {limit}");
                 let mut rows: Vec<R> = self.fetch(&sql, filter.binds).await?;
                 let more = rows.len() > *size as usize;
                 rows.truncate(*size as usize);
@@ -269,8 +205,8 @@ impl Tx {
         column: &str,
         most: u32,
     ) -> Result<Vec<R>, StoreError> {
-        let conditions = filter.sql();
         let limit = filter.bind(most.bind());
+        let conditions = filter.first(column, &limit);
         let sql = format!("{select} WHERE {conditions} ORDER BY {column} LIMIT {limit}");
         self.fetch(&sql, filter.binds).await
     }
@@ -281,7 +217,7 @@ impl Tx {
         select: &str,
         filter: Filter,
     ) -> Result<u64, StoreError> {
-        self.count(select, &filter.sql(), filter.binds).await
+        self.count(select, &filter.counted(), filter.binds).await
     }
 
     async fn count(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cell::texts;
-use super::page::Filter;
+use super::filter::Filter;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plan, PlanLicense, Plans};

@@ -4,7 +4,8 @@
 //! writes what the page says together with the next cursor, in one transaction. The number of the
 //! step is a condition of that write, so a page that two workers read counts once.
 
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::Filter;
+use super::page::{Key, Listed, Window};
 use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::event::EventError;

@@ -4,7 +4,8 @@
 use sha2::{Digest, Sha256};
 use uuid::Builder;
 
-use super::page::{Filter, Key, Listed, Window};
+use super::filter::Filter;
+use super::page::{Key, Listed, Window};
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::apply::doubts::Doubts;

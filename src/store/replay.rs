@@ -3,9 +3,9 @@
 //! A replay is a filter and a cursor in the ledger. A worker that carries it out leases it,
 //! publishes the next events and moves the cursor behind them.
 
-use super::event::filter_of;
+use super::filter::Filter;
 use super::ledger::StoredEvent;
-use super::page::{Filter, Key, Listed, Window};
+use super::page::{Key, Listed, Window};
 use super::record::{binds, record};
 use super::{EventFilter, StoreError, Tx};
 use crate::domain::id::{AppSlug, ReplayId};
@@ -129,16 +129,21 @@ record! {
     }
 }
 
-/// The events that a replay is about.
-fn replayable(app: &AppSlug, wanted: &EventFilter, force: bool) -> Filter {
-    let mut filter = filter_of(app, wanted);
-    if !force {
-        filter.and_plain("outcome IN ('pending', 'ignored', 'failed')");
-    }
-    filter
-}
-
 impl Tx {
+    /// The events that a replay is about.
+    async fn replayable(
+        &mut self,
+        app: &AppSlug,
+        wanted: &EventFilter,
+        force: bool,
+    ) -> Result<Filter, StoreError> {
+        let mut filter = self.event_filter(app, wanted).await?;
+        if !force {
+            filter.and_plain("outcome IN ('pending', 'ignored', 'failed')");
+        }
+        Ok(filter)
+    }
+
     /// Counts the events that a replay would be about, with as many ids as `most`.
     ///
     /// # Errors
@@ -151,7 +156,7 @@ impl Tx {
         most: u32,
     ) -> Result<Replayable, StoreError> {
         // One statement, so that all numbers are of one moment.
-        let mut filter = replayable(app, wanted, force);
+        let mut filter = self.replayable(app, wanted, force).await?;
         let most = filter.place(most);
         let (conditions, binds) = filter.into_parts();
         let sql = format!(
@@ -337,7 +342,8 @@ impl Tx {
         replay: &BulkReplay,
         most: u32,
     ) -> Result<Vec<ReplayedEvent>, StoreError> {
-        let mut filter = replayable(&replay.app, &replay.filter, replay.force);
+        let filter = self.replayable(&replay.app, &replay.filter, replay.force);
+        let mut filter = filter.await?;
         filter.and("seq > ?", replay.cursor);
         filter.and("seq <= ?", replay.last_seq);
         let select = r"

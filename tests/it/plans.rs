@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tollgate::provider::STRIPE;
 
 use crate::support::postgres::{SHARED, unused_database};
@@ -105,6 +105,110 @@ async fn an_access_check_walks_no_index_that_has_grown_since_its_plan_was_made()
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     server.stop().await;
+}
+
+/// A page costs the same, however much there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_reads_little_more_than_it_shows() {
+    let url = unused_database().await;
+    SHARED
+        .run(&format!(
+            "ALTER DATABASE {} SET auto_explain.log_analyze = on",
+            name(&url)
+        ))
+        .await;
+    let server = start_explained(&url).await;
+    server
+        .deliver(
+            STRIPE.name,
+            &stripe_event(
+                "evt_1",
+                "customer.created",
+                seconds_from_now(-100),
+                stripe_customer("cus_1", "ada@example.com"),
+            ),
+        )
+        .await;
+    let (_, customer) = server
+        .get("/api/v1/customers/by-external/stripe_cus_1")
+        .await;
+    let customer = customer["id"].as_str().unwrap();
+    let mut connection = PgConnection::connect(url.expose_secret()).await.unwrap();
+    // Two thirds of all is another's, and one of a thousand events was not processed.
+    let many = format!(
+        r"
+        INSERT INTO events (
+            app, provider, id, receipt, type, mode, received_at, outcome, duplicates, attempts, customer_id,
+            billing_account, changes, digest
+        )
+        SELECT
+            'default', 'stripe', 'evt_of_old_' || n, '', 'invoice.paid', 'live', now() - (60000 - n) * interval '1 min',
+            'applied', 0, 1,
+            CASE WHEN n % 1000 = 0 THEN NULL WHEN n % 3 = 0 THEN '{customer}' ELSE 'cust_of_others' END,
+            CASE WHEN n % 1000 = 0 THEN (SELECT MIN(key) FROM accounts) END, '[]', ''
+        FROM generate_series(1, 60000) AS n;
+        INSERT INTO audit (app, at, actor, customer_id, operation, details)
+        SELECT
+            'default', now() - (60000 - n) * interval '1 min', 'admin:root',
+            CASE WHEN n % 3 = 0 THEN '{customer}' ELSE 'cust_of_others' END, 'suspend', '{{}}'
+        FROM generate_series(1, 60000) AS n;
+        VACUUM ANALYZE events;
+        VACUUM ANALYZE audit;
+        "
+    );
+    // Not as one text: a VACUUM must stand alone.
+    for statement in many.split_inclusive(';') {
+        connection
+            .execute(AssertSqlSafe(statement.to_owned()))
+            .await
+            .unwrap();
+    }
+    let since = "since=2999-01-01T00:00:00Z";
+    for (path, shown, most) in [
+        (format!("customers/{customer}/events?cursor="), 20, 200),
+        (format!("audit?customer_id={customer}&cursor="), 20, 200),
+        (
+            format!("audit?customer_id={customer}&actor=root&cursor="),
+            20,
+            200,
+        ),
+        // A BRIN leads to some pages, and not to rows.
+        (format!("events?{since}&cursor="), 0, 5000),
+        (format!("audit?{since}&cursor="), 0, 5000),
+    ] {
+        let before = plans(&url).len();
+        let (status, page) = server.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(status, 200, "{path}: {page}");
+        let listed = page["data"].as_array().unwrap();
+        assert_eq!(listed.len(), shown, "{path}");
+        let read = plans(&url).split_off(before);
+        let read: Vec<_> = read
+            .iter()
+            .filter(|it| it.contains("ORDER BY seq"))
+            .collect();
+        assert!(!read.is_empty(), "{path}");
+        for plan in read {
+            let rows = most_rows(plan);
+            assert!(rows <= most, "{path}: {rows} rows\n{plan}");
+        }
+    }
+    server.stop().await;
+}
+
+/// Returns the most rows that a step of a plan read, those included that it then left out.
+fn most_rows(plan: &str) -> u64 {
+    let number = |text: &str| {
+        let end = text.find(|it: char| !it.is_ascii_digit());
+        text[..end.unwrap_or(text.len())].parse::<u64>().unwrap()
+    };
+    let taken = plan.split("(actual ").skip(1).map(|step| {
+        let of = |what: &str| number(step.split_once(what).unwrap().1);
+        let skipped = step.split("->").next().unwrap();
+        let skipped = skipped.split("Rows Removed by").skip(1);
+        let skipped = skipped.map(|it| number(it.split_once(": ").unwrap().1));
+        (of("rows=") + skipped.sum::<u64>()) * of("loops=").max(1)
+    });
+    taken.max().unwrap()
 }
 
 fn name(url: &SecretString) -> &str {
