@@ -12,7 +12,7 @@ use crate::domain::access::release::Release;
 use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::access::versions::Scheme;
 use crate::domain::customer::row::Customer;
-use crate::domain::id::{AppSlug, CustomerId, Provider, TokenId};
+use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
 
 /// A token, and the package that it was shown for.
@@ -75,31 +75,33 @@ record! {
 }
 
 record! {
-    /// A row of the answer: the holder of a token, or a grant, or a plan.
-    struct Found from "customers" {
-        id: Option<TokenId>,
-        customer: Option<CustomerId>,
-        name: Option<String>,
-        scope: Option<String>,
-        packages: Option<Vec<String>>,
-        prefix: Option<String>,
-        created_at: Option<Timestamp>,
-        expires_at: Option<Timestamp>,
-        last_used_at: Option<Timestamp>,
-        previous_until: Option<Timestamp>,
-        app: Option<AppSlug>,
-        until: Option<Timestamp>,
-        kept: Option<Customer>,
-        versions: Option<Scheme>,
-        held_text: Option<String>,
-        held_url: Option<String>,
+    /// The first columns of each row of the answer; empty but in the row of a grant by hand.
+    struct GrantRow from "grants" {
         version_constraint: Option<String>,
         billing: Option<GrantBilling>,
         runs_out_at: Option<Timestamp>,
         granted_at: Option<Timestamp>,
+    }
+}
+
+record! {
+    /// The next columns; empty but in the row of a plan.
+    struct PlanRow from "plans" {
         provider: Option<Provider>,
         price_id: Option<String>,
         bought: Option<Vec<PackageGrant>>,
+    }
+}
+
+record! {
+    /// The last columns, in the row of the holder of a token.
+    struct HolderRow from "customers" {
+        until: Option<Timestamp>,
+        versions: Option<Scheme>,
+        held_text: Option<String>,
+        held_url: Option<String>,
+        app: AppSlug,
+        kept: Customer,
     }
 }
 
@@ -146,23 +148,27 @@ const LOOK_UP: &str = r"
         WHERE given.deleted_at IS NULL AND shown.deleted_at IS NULL
     )
     SELECT
-        holders.place, holders.id, holders.customer, holders.name, holders.scope, holders.packages,
-        holders.prefix, holders.created_at, holders.expires_at, holders.last_used_at,
-        holders.previous_until, holders.app, holders.until, holders.kept,
-        packages.versions, registries.held_text, registries.held_url,
+        holders.place,
         CAST(NULL AS TEXT) AS version_constraint, CAST(NULL AS TEXT) AS billing,
         CAST(NULL AS BIGINT) AS runs_out_at, CAST(NULL AS TIMESTAMPTZ) AS granted_at,
         CAST(NULL AS TEXT) AS provider, CAST(NULL AS TEXT) AS price_id,
-        CAST(NULL AS JSONB) AS bought
+        CAST(NULL AS JSONB) AS bought,
+        holders.until, packages.versions, registries.held_text, registries.held_url,
+        holders.app, holders.kept,
+        holders.id, holders.customer, holders.name, holders.scope, holders.packages,
+        holders.prefix, holders.created_at, holders.expires_at, holders.last_used_at,
+        holders.previous_until
     FROM holders
     LEFT JOIN packages ON packages.app = holders.app AND packages.package = holders.wanted
     LEFT JOIN registries ON registries.app = holders.app
+    WHERE COALESCE(holders.id, '') <> ''
     UNION ALL
     SELECT
-        holders.place, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL,
+        holders.place,
         grants.version_constraint, grants.billing, grants.expires_at, grants.created_at,
-        NULL, NULL, NULL
+        NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM holders
     LEFT JOIN grants
         ON grants.app = holders.app AND grants.customer_id = holders.shown
@@ -170,10 +176,11 @@ const LOOK_UP: &str = r"
     WHERE COALESCE(grants.package, '') <> ''
     UNION ALL
     SELECT
-        holders.place, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL,
+        holders.place,
         grants.version_constraint, grants.billing, grants.expires_at, grants.created_at,
-        NULL, NULL, NULL
+        NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM holders
     LEFT JOIN customers AS merged
         ON merged.app = holders.app AND merged.merged_into = holders.shown
@@ -183,9 +190,11 @@ const LOOK_UP: &str = r"
     WHERE COALESCE(grants.package, '') <> ''
     UNION ALL
     SELECT
-        holders.place, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        plans.provider, plans.price_id, plans.packages
+        holders.place,
+        NULL, NULL, NULL, NULL,
+        plans.provider, plans.price_id, plans.packages,
+        NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM holders
     LEFT JOIN entitlements ON entitlements.customer_id = holders.shown AND entitlements.plan <> ''
     LEFT JOIN plan_packages
@@ -222,7 +231,7 @@ impl Store {
     pub async fn access_look_up(
         &self,
         asked: &[PackageQuestion],
-    ) -> Result<Vec<Result<Option<PackageHolder>, StoreError>>, StoreError> {
+    ) -> Result<Vec<Result<Option<Box<PackageHolder>>, StoreError>>, StoreError> {
         let rows = (0_i64..).zip(asked).map(|(place, it)| Asked {
             place,
             hash: &it.token,
@@ -230,32 +239,33 @@ impl Store {
         });
         let rows: Rows<Asked<'_>> = rows.collect();
         let answered = self.look_up(LOOK_UP, binds![rows]).await?;
-        let mut found: Vec<Result<Option<PackageHolder>, StoreError>> =
+        let mut found: Vec<Result<Option<Box<PackageHolder>>, StoreError>> =
             asked.iter().map(|_| Ok(None)).collect();
-        let mut more = Vec::new();
+        // Nothing is said about the order of rows.
+        let (mut by_hand, mut plans) = (Vec::new(), Vec::new());
         for row in &answered {
             let mut reader = Reader::new(row);
             let Place { place } = Place::from_row(&mut reader)?;
             let place = usize::try_from(place).unwrap_or(usize::MAX);
-            let Some(found) = found.get_mut(place) else {
+            let Some((found, asked)) = found.get_mut(place).zip(asked.get(place)) else {
                 continue;
             };
-            match Found::from_row(&mut reader) {
-                // Nothing is said about the order of rows.
-                Ok(row) if row.id.is_none() => more.push((place, row)),
-                Ok(row) => {
-                    if let Ok(found) = found {
-                        *found = row.holder();
-                    }
-                }
+            match read(&mut reader, &asked.package) {
+                Ok(Part::Grant(grant)) => by_hand.push((place, grant)),
+                Ok(Part::Plan(plan)) => plans.push((place, plan)),
+                Ok(Part::Holder(holder)) if found.is_ok() => *found = Ok(Some(holder)),
+                Ok(Part::Holder(_)) => {}
                 Err(error) => *found = Err(error),
             }
         }
-        for (place, row) in more {
-            if let Some(Ok(Some(found))) = found.get_mut(place) {
-                let package = &asked[place].package;
-                found.by_hand.extend(row.grant(package));
-                found.plans.extend(row.plan());
+        for (place, grant) in by_hand {
+            if let Ok(Some(found)) = &mut found[place] {
+                found.by_hand.push(grant);
+            }
+        }
+        for (place, (key, plan)) in plans {
+            if let Ok(Some(found)) = &mut found[place] {
+                found.plans.insert(key, plan);
             }
         }
         Ok(found)
@@ -303,49 +313,57 @@ fn wanted(packages: &BTreeSet<(AppSlug, String)>) -> Rows<Wanted<'_>> {
     rows.map(|(app, package)| Wanted { app, package }).collect()
 }
 
-impl Found {
-    fn holder(self) -> Option<PackageHolder> {
-        let token = CustomerToken {
-            id: self.id?,
-            customer: self.customer?,
-            name: self.name?,
-            scope: self.scope?,
-            packages: self.packages?,
-            prefix: self.prefix?,
-            created_at: self.created_at?,
-            expires_at: self.expires_at,
-            last_used_at: self.last_used_at,
-            previous_until: self.previous_until,
-        };
-        Some(PackageHolder {
-            holder: TokenHolder {
-                app: self.app?,
-                token: token.until(self.until),
-                customer: self.kept?,
-            },
-            scheme: self.versions.unwrap_or_default(),
-            registry: Registry {
-                held_text: self.held_text,
-                held_url: self.held_url,
-                ..Registry::default()
-            },
-            by_hand: Vec::new(),
-            plans: Plans::new(),
-        })
-    }
+/// What a row of the answer is.
+enum Part {
+    Holder(Box<PackageHolder>),
+    Grant((HandGrant, Timestamp)),
+    Plan(((Provider, String), Plan)),
+}
 
-    fn grant(&self, package: &str) -> Option<(HandGrant, Timestamp)> {
+/// Reads a row of the answer about this package.
+fn read(row: &mut Reader<'_>, package: &str) -> Result<Part, StoreError> {
+    if let Some(grant) = GrantRow::from_row(row)?.grant(package) {
+        return Ok(Part::Grant(grant));
+    }
+    if let Some(plan) = PlanRow::from_row(row)?.plan() {
+        return Ok(Part::Plan(plan));
+    }
+    let (holder, token) = <(HolderRow, CustomerToken)>::from_row(row)?;
+    Ok(Part::Holder(Box::new(PackageHolder {
+        holder: TokenHolder {
+            app: holder.app,
+            token: token.until(holder.until),
+            customer: holder.kept,
+        },
+        scheme: holder.versions.unwrap_or_default(),
+        registry: Registry {
+            held_text: holder.held_text,
+            held_url: holder.held_url,
+            ..Registry::default()
+        },
+        by_hand: Vec::new(),
+        plans: Plans::new(),
+    })))
+}
+
+impl GrantRow {
+    /// The grant, and when it was given; `None` if the row is another one.
+    fn grant(self, package: &str) -> Option<(HandGrant, Timestamp)> {
+        let constraint = self.version_constraint?;
         let grant = HandGrant {
             grant: PackageGrant {
                 package: package.to_owned(),
-                constraint: self.version_constraint.clone()?,
+                constraint,
             },
             billing: self.billing?,
             expires_at: self.runs_out_at,
         };
         Some((grant, self.granted_at?))
     }
+}
 
+impl PlanRow {
+    /// The price and its plan; `None` if the row is another one.
     fn plan(self) -> Option<((Provider, String), Plan)> {
         let plan = Plan {
             packages: self.bought?,

@@ -2,12 +2,12 @@
 //!
 //! A question that comes while nothing is being looked up goes at once, alone. Those that come while
 //! the store is busy wait for it together and go in one statement: the more is asked, the less each
-//! question costs.
+//! question costs. A second statement beside the first one goes only when it is worth its cost.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::composer::released::Releases;
 use crate::domain::access::released::Released;
@@ -20,12 +20,18 @@ use crate::store::{PackageHolder, PackageQuestion, Store, StoreError};
 /// that many connections for them.
 const AT_ONCE: usize = 2;
 
+/// The fewest tokens of a statement that goes while another one is under way. A statement costs as much as to
+/// look up eight tokens, so with fewer it is better to wait for the other one, which takes a millisecond or less.
+/// With 64 connections, a sixth more is answered than if whatever waits went at once.
+const WORTH_ANOTHER: usize = 16;
+
 /// The most tokens of one statement: bounds what an answer takes in memory, and how long one question
 /// waits for those beside it.
 const MOST: usize = 64;
 
 /// The holder of a token, and when the versions of the package came out, where that matters.
-pub(super) type LookedUp = (PackageHolder, Arc<Released>);
+/// In a box, because it is large and handed from task to task.
+pub(super) type LookedUp = (Box<PackageHolder>, Arc<Released>);
 
 type Found = Result<Option<LookedUp>, StoreError>;
 
@@ -42,8 +48,35 @@ pub(super) struct LookUps(Arc<Shared>);
 struct Shared {
     store: Store,
     releases: Releases,
-    waiting: Mutex<Vec<Waiting>>,
-    at_once: Semaphore,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// The number of statements that the store is being asked.
+    under_way: usize,
+}
+
+impl Queue {
+    /// Reports whether a statement should go now.
+    fn is_ready(&self) -> bool {
+        let enough = if self.under_way == 0 {
+            1
+        } else {
+            WORTH_ANOTHER
+        };
+        self.under_way < AT_ONCE && self.waiting.len() >= enough
+    }
+}
+
+/// A statement under way. Dropped when it was answered, or when a panic ended its task.
+struct UnderWay<'a>(&'a Shared);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.with(|queue| queue.under_way -= 1);
+    }
 }
 
 impl LookUps {
@@ -51,22 +84,22 @@ impl LookUps {
         Self(Arc::new(Shared {
             store,
             releases,
-            waiting: Mutex::default(),
-            at_once: Semaphore::new(AT_ONCE),
+            queue: Mutex::default(),
         }))
     }
 
     /// Finds the holder of a token, and what decides about a package; `None` if nobody has the token.
     pub(super) async fn find(&self, question: PackageQuestion, now: Timestamp) -> Found {
         let (answer, found) = oneshot::channel();
-        self.0.with(|waiting| {
-            waiting.push(Waiting {
+        let is_ready = self.0.with(|queue| {
+            queue.waiting.push(Waiting {
                 question,
                 now,
                 answer,
             });
+            queue.is_ready()
         });
-        if self.0.at_once.available_permits() > 0 {
+        if is_ready {
             // Tasks of their own, because whoever asks may go away, and others wait for the same.
             tokio::spawn(Arc::clone(&self.0).look_up());
         }
@@ -76,17 +109,26 @@ impl LookUps {
 }
 
 impl Shared {
-    /// Looks up what waits until nothing does, unless enough others do so.
+    /// Looks up what waits until nothing does, or what does can wait for another statement.
     async fn look_up(self: Arc<Self>) {
-        while self.with(|waiting| !waiting.is_empty()) {
-            let Ok(_permit) = self.at_once.try_acquire() else {
-                // Whoever has the permits looks again after giving one back.
-                return;
-            };
-            let batch: Vec<Waiting> =
-                self.with(|waiting| waiting.drain(..waiting.len().min(MOST)).collect());
+        while let Some((under_way, batch)) = self.take() {
             self.answer(batch).await;
+            drop(under_way);
         }
+    }
+
+    /// Takes what goes next, if a statement should go now.
+    fn take(&self) -> Option<(UnderWay<'_>, Vec<Waiting>)> {
+        self.with(|queue| {
+            if !queue.is_ready() {
+                // Whoever has a statement under way looks again when it was answered.
+                return None;
+            }
+            queue.under_way += 1;
+            let most = queue.waiting.len().min(MOST);
+            let batch = queue.waiting.drain(..most).collect();
+            Some((UnderWay(self), batch))
+        })
     }
 
     async fn answer(&self, mut batch: Vec<Waiting>) {
@@ -147,7 +189,43 @@ impl Shared {
         Ok(pairs.collect())
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Vec<Waiting>) -> T) -> T {
-        work(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, work: impl FnOnce(&mut Queue) -> T) -> T {
+        work(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::access::token::TokenHash;
+
+    fn queue(under_way: usize, waiting: usize) -> Queue {
+        let wait = |n: usize| Waiting {
+            question: PackageQuestion {
+                token: TokenHash::of(&n.to_string()),
+                package: "acme/tool".to_owned(),
+            },
+            now: Timestamp::from_nanos(0),
+            answer: oneshot::channel().0,
+        };
+        Queue {
+            waiting: (0..waiting).map(wait).collect(),
+            under_way,
+        }
+    }
+
+    #[test]
+    fn one_goes_at_once_and_a_second_when_enough_wait() {
+        for (under_way, waiting, is_ready) in [
+            (0, 0, false),
+            (0, 1, true),
+            (1, 1, false),
+            (1, WORTH_ANOTHER - 1, false),
+            (1, WORTH_ANOTHER, true),
+            (AT_ONCE, 10 * WORTH_ANOTHER, false),
+        ] {
+            let queue = queue(under_way, waiting);
+            assert_eq!(queue.is_ready(), is_ready, "{under_way} {waiting}");
+        }
     }
 }
