@@ -2,10 +2,12 @@
 //!
 //! A question that comes while nothing is being looked up goes at once, alone. Those that come while
 //! the store is busy wait for it together and go in one statement: the more is asked, the less each
-//! question costs. A second statement beside the first one goes only when it is worth its cost.
+//! question costs. Where the store is near, a second statement goes beside the first one only when
+//! it is worth its cost.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -20,10 +22,18 @@ use crate::store::{PackageHolder, PackageQuestion, Store, StoreError};
 /// that many connections for them.
 const AT_ONCE: usize = 2;
 
-/// The fewest tokens of a statement that goes while another one is under way. A statement costs as much as to
-/// look up eight tokens, so with fewer it is better to wait for the other one, which takes a millisecond or less.
-/// With 64 connections, a sixth more is answered than if whatever waits went at once.
+/// The fewest tokens of a statement that goes while another one is under way, where the store is near. A statement
+/// costs as much as to look up eight tokens, so with fewer it is better to wait for the other one. With 64
+/// connections, a sixth more is answered than if whatever waits went at once.
 const WORTH_ANOTHER: usize = 16;
+
+/// The longest answer of a store that is near, when it has nothing else to do. One that is further away takes
+/// most of that time to be reached, and whoever waited for it would wait twice.
+const NEAR: Duration = Duration::from_millis(1);
+
+/// By how much the shortest time of an answer is taken to be longer after each answer, so that it becomes known if
+/// the store has moved away.
+const FORGOTTEN: Duration = Duration::from_micros(50);
 
 /// The most tokens of one statement: bounds what an answer takes in memory, and how long one question
 /// waits for those beside it.
@@ -56,26 +66,34 @@ struct Queue {
     waiting: Vec<Waiting>,
     /// The number of statements that the store is being asked.
     under_way: usize,
+    /// About the shortest time of the last answers.
+    shortest: Duration,
 }
 
 impl Queue {
     /// Reports whether a statement should go now.
     fn is_ready(&self) -> bool {
-        let enough = if self.under_way == 0 {
-            1
-        } else {
-            WORTH_ANOTHER
-        };
+        let can_wait = self.under_way > 0 && self.shortest <= NEAR;
+        let enough = if can_wait { WORTH_ANOTHER } else { 1 };
         self.under_way < AT_ONCE && self.waiting.len() >= enough
+    }
+
+    fn answered(&mut self, took: Duration) {
+        self.under_way -= 1;
+        self.shortest = took.min(self.shortest + FORGOTTEN);
     }
 }
 
 /// A statement under way. Dropped when it was answered, or when a panic ended its task.
-struct UnderWay<'a>(&'a Shared);
+struct UnderWay<'a> {
+    of: &'a Shared,
+    since: Instant,
+}
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.with(|queue| queue.under_way -= 1);
+        let took = self.since.elapsed();
+        self.of.with(|queue| queue.answered(took));
     }
 }
 
@@ -127,7 +145,8 @@ impl Shared {
             queue.under_way += 1;
             let most = queue.waiting.len().min(MOST);
             let batch = queue.waiting.drain(..most).collect();
-            Some((UnderWay(self), batch))
+            let since = Instant::now();
+            Some((UnderWay { of: self, since }, batch))
         })
     }
 
@@ -199,7 +218,7 @@ mod tests {
     use super::*;
     use crate::domain::access::token::TokenHash;
 
-    fn queue(under_way: usize, waiting: usize) -> Queue {
+    fn queue(under_way: usize, waiting: usize, shortest: Duration) -> Queue {
         let wait = |n: usize| Waiting {
             question: PackageQuestion {
                 token: TokenHash::of(&n.to_string()),
@@ -211,6 +230,7 @@ mod tests {
         Queue {
             waiting: (0..waiting).map(wait).collect(),
             under_way,
+            shortest,
         }
     }
 
@@ -224,8 +244,26 @@ mod tests {
             (1, WORTH_ANOTHER, true),
             (AT_ONCE, 10 * WORTH_ANOTHER, false),
         ] {
-            let queue = queue(under_way, waiting);
+            let queue = queue(under_way, waiting, NEAR);
             assert_eq!(queue.is_ready(), is_ready, "{under_way} {waiting}");
         }
+    }
+
+    #[test]
+    fn none_waits_for_a_store_that_is_far_away() {
+        let mut queue = queue(1, 1, Duration::ZERO);
+        let answers = |queue: &mut Queue, took: u64, count: usize| {
+            for _ in 0..count {
+                queue.under_way += 1;
+                queue.answered(Duration::from_millis(took));
+            }
+        };
+        // It was busy for some time.
+        answers(&mut queue, 5, 10);
+        assert!(!queue.is_ready());
+        answers(&mut queue, 5, 40);
+        assert!(queue.is_ready());
+        answers(&mut queue, 0, 1);
+        assert!(!queue.is_ready());
     }
 }
