@@ -160,7 +160,7 @@ CREATE INDEX tokens_by_app ON tokens (app);
 
 -- What came or changed since an instant: few pages of a table that is written in this order, more or less.
 -- Whoever asks again and again what is new gets an answer without a walk through everything. It takes
--- no room to speak of, and writing a row costs nothing. Without `autosummarize` the newest fifth of
+-- no room to speak of, and next to no time to write. Without `autosummarize` the newest fifth of
 -- a table may be read.
 CREATE INDEX events_by_arrival ON events USING BRIN (received_at)
     WITH (pages_per_range = 32, autosummarize = on);

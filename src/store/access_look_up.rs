@@ -1,14 +1,11 @@
 //! Looking up many tokens at once, each with the package that it was shown for.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::record::{FromRow, Reader, Rows, binds, record};
 use super::registry::Registry;
 use super::{Store, StoreError, TokenHolder};
 use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::plan::{PackageGrant, Plan, Plans};
-use crate::domain::access::release::Release;
 use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::access::versions::Scheme;
 use crate::domain::customer::row::Customer;
@@ -105,27 +102,6 @@ record! {
     }
 }
 
-record! {
-    struct Wanted<'a> {
-        app: &'a AppSlug,
-        package: &'a str,
-    }
-}
-
-record! {
-    struct OfApp from "releases" {
-        app: AppSlug,
-    }
-}
-
-record! {
-    struct Marked from "release_marks" {
-        app: AppSlug,
-        package: String,
-        mark: Timestamp,
-    }
-}
-
 /// One statement: for each token a row of its holder, rows of grants and rows of plans. Outer joins,
 /// which also find what is not there, say in which order the tables are read: from the token on, each by
 /// its key. With inner joins an engine may begin at the far end while tables are small, and go on so when
@@ -206,21 +182,6 @@ const LOOK_UP: &str = r"
     WHERE COALESCE(plans.price_id, '') <> ''
 ";
 
-const MARKS: &str = r"
-    SELECT release_marks.app, release_marks.package, release_marks.mark
-    FROM {rows} AS wanted
-    JOIN release_marks
-        ON release_marks.app = wanted.app AND release_marks.package = wanted.package
-";
-
-const RELEASES: &str = r"
-    SELECT
-        releases.app, releases.package, releases.version, releases.normalized,
-        releases.released_at, releases.reference
-    FROM {rows} AS wanted
-    JOIN releases ON releases.app = wanted.app AND releases.package = wanted.package
-";
-
 impl Store {
     /// Looks up tokens, each with a package, in one statement. In place of each stands its holder; `None` if nobody
     /// has the token, also when the customer was deleted. A row that cannot be read spoils the answer
@@ -270,47 +231,6 @@ impl Store {
         }
         Ok(found)
     }
-
-    /// Returns what stands for the releases of each of these packages, see `Tx::release_mark`. One without
-    /// releases has none.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn release_marks(
-        &self,
-        packages: &BTreeSet<(AppSlug, String)>,
-    ) -> Result<BTreeMap<(AppSlug, String), Timestamp>, StoreError> {
-        let mut marks = BTreeMap::new();
-        for row in &self.look_up(MARKS, binds![wanted(packages)]).await? {
-            let Marked { app, package, mark } = Marked::from_row(&mut Reader::new(row))?;
-            marks.insert((app, package), mark);
-        }
-        Ok(marks)
-    }
-
-    /// Returns the releases of each of these packages.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn releases_of(
-        &self,
-        packages: &BTreeSet<(AppSlug, String)>,
-    ) -> Result<BTreeMap<(AppSlug, String), Vec<Release>>, StoreError> {
-        let mut releases: BTreeMap<_, Vec<Release>> = BTreeMap::new();
-        for row in &self.look_up(RELEASES, binds![wanted(packages)]).await? {
-            let mut reader = Reader::new(row);
-            let OfApp { app } = OfApp::from_row(&mut reader)?;
-            let release = Release::from_row(&mut reader)?;
-            let key = (app, release.package.clone());
-            releases.entry(key).or_default().push(release);
-        }
-        Ok(releases)
-    }
-}
-
-fn wanted(packages: &BTreeSet<(AppSlug, String)>) -> Rows<Wanted<'_>> {
-    let rows = packages.iter();
-    rows.map(|(app, package)| Wanted { app, package }).collect()
 }
 
 /// What a row of the answer is.

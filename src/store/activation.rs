@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::customer::rows_of;
+use super::customer_rows::rows_of;
 use super::filter::Filter;
 use super::page::{Key, Listed, Window};
 use super::record::{binds, keys, record};

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::customer::rows_of;
+use super::customer_rows::rows_of;
 use super::filter::{AnyOf, Filter};
 use super::page::{Key, Listed, Window};
 use super::record::{Rows, binds, record};

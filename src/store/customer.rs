@@ -1,7 +1,5 @@
 //! Customers, as people and scripts look for them. They are written with their working set.
 
-use std::collections::BTreeSet;
-
 use super::account::{Meant, meant_by};
 use super::cell::Nanos;
 use super::filter::Filter;
@@ -221,16 +219,6 @@ impl Tx {
         Ok(list.await?.map(Customer::from))
     }
 
-    /// Returns the rows that stand for a customer of an app: its own, and those merged into it.
-    pub(super) async fn customer_rows(
-        &mut self,
-        app: &AppSlug,
-        customer: &CustomerId,
-    ) -> Result<BTreeSet<CustomerId>, StoreError> {
-        let binds = binds![app, customer];
-        self.fetch_values("customers", &rows_of("$2"), binds).await
-    }
-
     /// Lists customers whose due time has come, the longest overdue first. Those of apps that are paused
     /// wait.
     ///
@@ -377,19 +365,6 @@ pub(super) fn literal(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('%', "\\%")
         .replace('_', "\\_")
-}
-
-/// A subquery of the rows that stand for a customer of the app `$1`: its own, and those merged
-/// into it. `id` is a parameter such as `$2`.
-pub(super) fn rows_of(id: &str) -> String {
-    // The id itself stands there for customers that were deleted: events still name it.
-    format!(
-        r"
-        SELECT CAST({id} AS TEXT)
-        UNION ALL
-        SELECT id FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = {id}
-        "
-    )
 }
 
 #[cfg(test)]

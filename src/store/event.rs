@@ -1,6 +1,7 @@
 //! The event ledger, as people read it. How it is written is in `ledger.rs`.
 
-use super::customer::{part, rows_of};
+use super::customer::part;
+use super::customer_rows::rows_of;
 use super::event_filter::EventFilter;
 use super::event_object::hash;
 use super::page::{Key, Listed, Window};

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Meant;
 use super::cell::documents;
-use super::customer::{literal, rows_of};
+use super::customer::literal;
+use super::customer_rows::rows_of;
 use super::event_object::hash;
 use super::filter::{AnyOf, Filter};
 use super::record::binds;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::customer::rows_of;
+use super::customer_rows::rows_of;
 use super::erasure::OwnedKey;
 use super::event_object::hash;
 use super::record::{binds, keys, record};

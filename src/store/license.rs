@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::customer::rows_of;
+use super::customer_rows::rows_of;
 use super::filter::Filter;
 use super::page::{Key, Listed, Window};
 use super::record::{binds, keys, record};
