@@ -93,8 +93,8 @@ CREATE INDEX hook_deliveries_of_customer ON hook_deliveries (hook_id, customer_i
 CREATE INDEX hook_deliveries_by_hook ON hook_deliveries (hook_id, seq);
 -- Whether a change is still to be delivered; those that go with it.
 CREATE INDEX hook_deliveries_by_change ON hook_deliveries (change_seq);
--- Everything of an app goes with it: the foreign key's own look-up.
-CREATE INDEX hook_deliveries_by_app ON hook_deliveries (app);
+-- Everything of an app goes with it, a part at a time.
+CREATE INDEX hook_deliveries_by_app ON hook_deliveries (app, seq);
 
 CREATE FUNCTION remove_deliveries_of_changes() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
@@ -166,3 +166,27 @@ CREATE INDEX events_by_arrival ON events USING BRIN (received_at)
     WITH (pages_per_range = 32, autosummarize = on);
 CREATE INDEX audit_by_time ON audit USING BRIN (at)
     WITH (pages_per_range = 32, autosummarize = on);
+
+-- A large app is deleted a part at a time: hidden, and its tables emptied one by one. The name of the table
+-- that is being emptied, empty before the first; NULL for an app that is there.
+ALTER TABLE apps ADD COLUMN deleting word;
+
+-- As before, and entries of an app that is being deleted go with its other rows.
+CREATE OR REPLACE FUNCTION refuse_audit_change() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE'
+        AND NOT EXISTS (SELECT 1 FROM apps WHERE slug = OLD.app AND deleting IS NULL)
+    THEN
+        RETURN OLD;
+    END IF;
+    IF TG_OP = 'UPDATE'
+        AND OLD.customer_id IS NOT NULL
+        AND to_jsonb(NEW) - 'details' = to_jsonb(OLD) - 'details'
+        AND NEW.details @> '{"erased": true}'
+        AND (OLD.details @> (NEW.details - 'erased') OR NEW.details = '{"erased": true}')
+        AND EXISTS (SELECT 1 FROM erasures WHERE app = OLD.app AND finished_at IS NULL)
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'restrict_violation';
+END $$;

@@ -91,8 +91,8 @@ CREATE INDEX hook_deliveries_of_customer ON hook_deliveries (hook_id, customer_i
 CREATE INDEX hook_deliveries_by_hook ON hook_deliveries (hook_id, seq);
 -- Whether a change is still to be delivered; those that go with it.
 CREATE INDEX hook_deliveries_by_change ON hook_deliveries (change_seq);
--- Everything of an app goes with it: the foreign key's own look-up.
-CREATE INDEX hook_deliveries_by_app ON hook_deliveries (app);
+-- Everything of an app goes with it, a part at a time.
+CREATE INDEX hook_deliveries_by_app ON hook_deliveries (app, seq);
 
 -- When each endpoint of a provider last took a webhook that was signed with a secret of its own.
 -- `of_settings`: by one that only the settings of the receivers have. `told_of`: nothing had come since
@@ -127,6 +127,18 @@ CREATE INDEX customers_by_merged_into ON customers (app, merged_into) WHERE merg
 -- Everything of an app goes with it: the foreign key's own look-up, which read all tokens of all apps.
 CREATE INDEX tokens_by_app ON tokens (app);
 
+-- A large app is deleted a part at a time: hidden, and its tables emptied one by one. The name of the table
+-- that is being emptied, empty before the first; NULL for an app that is there.
+ALTER TABLE apps ADD COLUMN deleting TEXT;
+
+-- As before, and entries of an app that is being deleted go with its other rows.
+DROP TRIGGER audit_no_delete;
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+    WHEN EXISTS (SELECT 1 FROM apps WHERE slug = OLD.app AND deleting IS NULL)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit is append-only');
+END;
+
 -- What SQLite plans by, as in `0001_start.sql`.
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('changes', 'changes_unpublished', '1000 1'),
@@ -145,7 +157,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('hook_deliveries', 'hook_deliveries_of_customer', '1000 500 2 1'),
     ('hook_deliveries', 'hook_deliveries_by_hook', '1000000 500000 1'),
     ('hook_deliveries', 'hook_deliveries_by_change', '1000000 1'),
-    ('hook_deliveries', 'hook_deliveries_by_app', '1000000 1000000');
+    ('hook_deliveries', 'hook_deliveries_by_app', '1000000 1000000 1');
 ANALYZE sqlite_schema;
 
 -- Sessions of the console that were ended before their time: what each is told by, and when it would have

@@ -27,6 +27,9 @@ pub enum AppError {
     /// There is one of this slug.
     #[error("there is an app of this slug")]
     Exists,
+    /// The one of this slug is large, and not all of it is deleted yet.
+    #[error("the app of this slug is still being deleted; try again in some minutes")]
+    BeingDeleted,
     /// There are as many apps as there may be.
     #[error("there are {MAX_APPS} apps; delete one first")]
     TooMany,
@@ -123,7 +126,12 @@ pub async fn create(store: &Store, order: &Order, name: String) -> Result<App, A
     };
     let mut tx = store.begin().await?;
     if !tx.app_add(&app).await? {
-        return Err(AppError::Exists);
+        let is_going = tx.app_is_being_deleted(&app.slug).await?;
+        return Err(if is_going {
+            AppError::BeingDeleted
+        } else {
+            AppError::Exists
+        });
     }
     if tx.app_count().await? > MAX_APPS {
         return Err(AppError::TooMany);
@@ -228,26 +236,4 @@ async fn put_settings(
     order.audit(tx, None, "app_settings", details).await?;
     app.settings = settings;
     Ok(true)
-}
-
-/// Deletes the app of the order with everything in it. Its own audit goes with it, so the audit
-/// of the app `default` remembers who did it.
-///
-/// # Errors
-/// When there is no such app, or it is `default`.
-pub async fn delete(store: &Store, order: &Order) -> Result<(), AppError> {
-    let mut tx = store.begin().await?;
-    let found = tx.app_find(&order.app).await?;
-    let app = found.ok_or(AppError::NotFound)?;
-    if app.slug == AppSlug::default_app() {
-        return Err(AppError::Default);
-    }
-    tx.app_delete(&app.slug).await?;
-    let details = json!({"slug": app.slug, "from": app.name, "to": null});
-    let order = Order {
-        app: AppSlug::default_app(),
-        ..order.clone()
-    };
-    order.audit(&mut tx, None, "app_delete", details).await?;
-    Ok(tx.commit().await?)
 }

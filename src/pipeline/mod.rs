@@ -23,6 +23,7 @@ mod admission;
 pub mod announce;
 pub mod api_keys;
 pub mod apis;
+pub mod app_deletion;
 pub mod apps;
 pub mod audit;
 mod batch;

@@ -1,10 +1,10 @@
-//! Apps, their policies and settings.
+//! Apps, their policies and settings. An app that is being deleted is not found.
 
 use std::collections::BTreeSet;
 
 use super::filter::Filter;
 use super::record::{binds, keys, record};
-use super::{LockMode, StoreError, Tx};
+use super::{StoreError, Tx};
 use crate::domain::app_settings::KeptSettings;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::policy::Policy;
@@ -79,7 +79,7 @@ impl Tx {
         let sql = r"
             SELECT slug, name, policy, settings, created_at
             FROM apps
-            WHERE slug = $1
+            WHERE slug = $1 AND deleting IS NULL
         ";
         self.fetch_opt(sql, binds![slug]).await
     }
@@ -95,7 +95,7 @@ impl Tx {
         let sql = r"
             SELECT slug
             FROM apps
-            WHERE slug IN (SELECT key FROM {rows} AS wanted)
+            WHERE slug IN (SELECT key FROM {rows} AS wanted) AND deleting IS NULL
         ";
         self.fetch_values("apps", sql, binds![keys(slugs)]).await
     }
@@ -116,6 +116,7 @@ impl Tx {
         let sql = r"
             SELECT slug, name, policy, settings, created_at
             FROM apps
+            WHERE deleting IS NULL
             ORDER BY created_at DESC, slug
         ";
         self.fetch(sql, binds![]).await
@@ -144,25 +145,12 @@ impl Tx {
         Ok(self.execute(sql, binds![slug, settings]).await? > 0)
     }
 
-    /// Removes an app with all that belongs to it; `false` if there was none. Its messages in the
-    /// built-in queue go too: an app made later under the same slug is another tenant.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn app_delete(&mut self, slug: &AppSlug) -> Result<bool, StoreError> {
-        self.lock_apps([slug], LockMode::Exclusive).await?;
-        let sql = "DELETE FROM messages WHERE headers ->> 'app' = $1";
-        self.execute(sql, binds![slug]).await?;
-        let sql = "DELETE FROM apps WHERE slug = $1";
-        Ok(self.execute(sql, binds![slug]).await? > 0)
-    }
-
     /// Returns an app's policy.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn app_policy(&mut self, slug: &AppSlug) -> Result<Option<Policy>, StoreError> {
-        let sql = "SELECT policy FROM apps WHERE slug = $1";
+        let sql = "SELECT policy FROM apps WHERE slug = $1 AND deleting IS NULL";
         let found: Option<PolicyRow> = self.fetch_opt(sql, binds![slug]).await?;
         Ok(found.map(|row| row.policy))
     }

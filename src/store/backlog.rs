@@ -109,6 +109,7 @@ impl Tx {
                 FROM customers
                 WHERE due_at <= $1
                     AND app NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL)
+                    AND app NOT IN (SELECT slug FROM apps WHERE deleting IS NOT NULL)
                 ORDER BY due_at
                 LIMIT $2
             ) AS first_due

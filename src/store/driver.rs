@@ -179,6 +179,9 @@ pub(crate) trait Session: Send {
     /// waiting. An engine with one writer at a time has no such locks besides the one that it has
     /// taken at the beginning.
     async fn refuse_held_locks(&mut self) -> Result<(), StoreError>;
+    /// Returns the column that every table has and that says where a row is, for the time of one
+    /// statement; `None` if the engine has none, and keys are as good.
+    fn row_address(&self) -> Option<&'static str>;
     /// Makes everything of this transaction durable.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

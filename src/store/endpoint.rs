@@ -42,7 +42,7 @@ impl Tx {
             WITH wanted AS (SELECT key FROM {rows} AS given)
             SELECT slug, settings, NULL AS provider, NULL AS asked, NULL AS paused
             FROM apps
-            WHERE slug IN (SELECT key FROM wanted)
+            WHERE slug IN (SELECT key FROM wanted) AND deleting IS NULL
             UNION ALL
             SELECT app, NULL, provider, NULL, NULL
             FROM live_endpoints

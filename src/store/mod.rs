@@ -17,6 +17,7 @@ mod activation;
 mod admin_token;
 mod api_key;
 mod app;
+mod app_deletion;
 mod audit;
 mod backlog;
 mod branch_archive;

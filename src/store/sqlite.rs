@@ -262,6 +262,11 @@ impl Session for SqliteSession {
         Ok(())
     }
 
+    fn row_address(&self) -> Option<&'static str> {
+        // Tables WITHOUT ROWID have none.
+        None
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.0.commit().await.map_err(failed)
     }

@@ -109,7 +109,7 @@ impl Tx {
                 )) AS BIGINT) AS n
             FROM {rows} AS outcomes
             CROSS JOIN apps
-            WHERE $3 IS NULL OR apps.slug = $3
+            WHERE apps.deleting IS NULL AND ($3 IS NULL OR apps.slug = $3)
             GROUP BY outcomes.key
         ";
         let binds = binds![keys(EventOutcome::ALL), place, app];
@@ -167,7 +167,7 @@ impl Tx {
                 LIMIT 1
             )) AS oldest
             FROM apps
-            WHERE $1 IS NULL OR apps.slug = $1
+            WHERE apps.deleting IS NULL AND ($1 IS NULL OR apps.slug = $1)
         ";
         let oldest: Option<Option<Timestamp>> =
             self.fetch_value("events", sql, binds![app]).await?;

@@ -47,7 +47,7 @@ use crate::metrics::{Metrics, WorkerMetrics};
 use crate::pipeline::apis::Apis;
 use crate::pipeline::health::Progress;
 use crate::pipeline::hooks::Deliveries;
-use crate::pipeline::{erasure, policy, relay, timers};
+use crate::pipeline::{app_deletion, erasure, policy, relay, timers};
 use crate::queue::{Announcer, Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
 use failure::failures_in;
@@ -274,8 +274,8 @@ impl Worker {
     }
 
     /// Acts on due times, then rederives some customers of each app with a new policy and makes a step
-    /// of an erasure. Returns true if more of either remains. Due times come between any two such
-    /// steps, because an app may have many customers.
+    /// of an erasure and one of the deletion of an app. Returns true if more of any remains. Due times
+    /// come between any two such steps, because an app may have many customers.
     async fn act_on_time(&self) -> Result<bool, StoreError> {
         let customers = timers::run_due(&self.store, self.clock.now()).await?;
         self.metrics.timers_fired(customers);
@@ -284,7 +284,8 @@ impl Worker {
         }
         let more = policy::walk_on(&self.store, self.clock.now()).await?;
         let erased = erasure::carry_on(&self.store, self.clock.now()).await?;
-        Ok(more || erased == erasure::Progress::More)
+        let deletes = app_deletion::carry_on(&self.store).await?;
+        Ok(more || deletes || erased == erasure::Progress::More)
     }
 
     /// Returns the next batch, or `None` at shutdown. A queue that does not answer is asked again.

@@ -37,6 +37,7 @@ mod hook_waits;
 mod hooks;
 mod idempotency;
 mod input;
+mod large_app;
 mod last_links;
 mod license_changes;
 mod license_merges;

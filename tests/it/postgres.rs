@@ -24,6 +24,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::acknowledged::{self, Acknowledged};
 use tollgate::pipeline::announce::announce;
 use tollgate::pipeline::apis::Apis;
+use tollgate::pipeline::app_deletion;
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
 use tollgate::pipeline::explain::explain;
 use tollgate::pipeline::hooks::{self, Deliveries, Destinations, HookSender, NewHook};
@@ -390,7 +391,7 @@ async fn tell(store: &Store) {
     customers::delete(&store, &order, &told, delete, &Precondition::None)
         .await
         .unwrap();
-    apps::delete(&store, &order).await.unwrap();
+    app_deletion::delete(&store, &order).await.unwrap();
 }
 
 #[expect(clippy::too_many_lines, reason = "one use after the other")]

@@ -32,6 +32,7 @@ use crate::http::location::Location;
 use crate::http::openapi::{self, words};
 use crate::http::reason::{ReasonQuery, Reasoned};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::pipeline::app_deletion::{self, Deleted};
 use crate::pipeline::apps::{self, AppChange, AppWithRegistry};
 use crate::store::Registry;
 
@@ -180,7 +181,7 @@ type AppWithReason = Reasoned<AppBody>;
     request_body = AppWithReason,
     responses(
         (status = 201, description = "The app.", body = AppView),
-        (status = 409, description = "`app_exists`: there is one of this slug; `apps_too_many`: there are ten thousand."),
+        (status = 409, description = "`app_exists`: there is one of this slug; `app_being_deleted`: there was, and workers still delete it; `apps_too_many`: there are ten thousand."),
     )
 )]
 async fn create(
@@ -370,6 +371,7 @@ async fn change(
     params(ReasonQuery),
     responses(
         (status = 204, description = "Deleted."),
+        (status = 202, description = "It is large. Nobody sees it any more, and workers delete what is left; until then no app of this slug can be made."),
         (status = 409, description = "`app_default`: this one always exists."),
     )
 )]
@@ -380,8 +382,11 @@ async fn delete(
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
     let order = order_in_path(&admin, &state, &slug).await?;
-    apps::delete(&state.store, &order).await?;
+    let deleted = app_deletion::delete(&state.store, &order).await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(match deleted {
+        Deleted::Whole => StatusCode::NO_CONTENT,
+        Deleted::Hidden => StatusCode::ACCEPTED,
+    })
 }

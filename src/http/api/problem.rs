@@ -132,6 +132,7 @@ impl From<AppError> for ApiError {
         match error {
             AppError::NotFound => app_not_found(),
             AppError::Exists => Self::conflict("app_exists", "there is an app of this slug"),
+            AppError::BeingDeleted => Self::conflict("app_being_deleted", error.to_string()),
             AppError::ReadOnly(_) => Self::conflict("setting_read_only", error.to_string()),
             AppError::Default => Self::conflict("app_default", "the app `default` always exists"),
             AppError::TooMany => Self::conflict("apps_too_many", error.to_string()),

@@ -177,6 +177,10 @@ impl Session for PostgresSession {
         Ok(())
     }
 
+    fn row_address(&self) -> Option<&'static str> {
+        Some("ctid")
+    }
+
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         // The server says COMMIT also to a transaction that failed, and undoes it; that can only
         // follow an error that the caller has seen.
