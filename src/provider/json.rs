@@ -92,6 +92,7 @@ pub(super) fn is_read(name: &str) -> bool {
             | "interval"
             | "invoice"
             | "invoice_item_details"
+            | "item_id"
             | "items"
             | "klarna"
             | "latest_charge"

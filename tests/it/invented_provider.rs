@@ -1,7 +1,7 @@
 //! A provider that nobody here knows: ids that are plain numbers, counted for each kind on its
 //! own, and no URL, signature or reader. Its facts go where all facts go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use tollgate::domain::access::plan::{PackageGrant, Plan};
@@ -131,6 +131,7 @@ fn refunded(id: &str) -> Fact {
         refund: key(Kind::Refund, id),
         stage: RefundStage::Succeeded,
         amount: 100,
+        lines: BTreeMap::new(),
         ids: [order(id)].into(),
     })
 }

@@ -77,7 +77,7 @@ impl WorkingSet {
             } => self.join_dispute(dispute, *stage, ids, at, disturbed),
             Fact::Refunded(fact) => {
                 let join = |history: &mut RefundHistory| {
-                    history.join(at, fact.stage, fact.amount, &fact.ids);
+                    history.join(at, fact);
                 };
                 self.join_refund(&fact.refund, disturbed, join);
                 self.join_ids(&fact.refund, &fact.ids, at, disturbed);

@@ -4,7 +4,7 @@
 //! JSON or a provider's field names. Facts are observations, not commands: merging them into a
 //! history is commutative and idempotent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -243,6 +243,9 @@ pub struct RefundFact {
     pub stage: RefundStage,
     /// The amount, in the currency's smallest unit.
     pub amount: i64,
+    /// Paddle: the lines that it gives money back for, by their ids, each with its amount; of a line that is
+    /// refunded in full the greatest that there is. Stripe's refunds name no lines.
+    pub lines: BTreeMap<String, i64>,
     /// Every id by which the payload links it to a payment.
     pub ids: BTreeSet<ObjectKey>,
 }

@@ -1,6 +1,7 @@
 //! A payment as it stands: its documents put together, what was given back of it, and which disputes
 //! are about it.
 
+use crate::domain::access::plan::Price;
 use crate::domain::billing::fact::{DisputeStage, Line};
 use crate::domain::billing::history::{DisputeHistory, Paid, PaymentHistory, RefundHistory};
 use crate::domain::id::{Kind, ObjectKey};
@@ -100,6 +101,29 @@ impl Payment<'_> {
     pub fn is_given_back(&self) -> bool {
         let paid = self.paid().filter(|paid| paid.money > 0);
         paid.is_some_and(|paid| self.given_back() >= paid.money)
+    }
+
+    /// Returns since when all that was paid for a price bought once is given back: all of the payment, or each
+    /// line of the price, by refunds that name it. `None` if it is not.
+    pub fn price_given_back_at(&self, price: &Price) -> Option<Timestamp> {
+        if self.is_given_back() {
+            return self.given_back_at();
+        }
+        let mut at = None;
+        for line in self.lines.iter().filter(|line| line.once) {
+            if Price::from(*line).price != price.price {
+                continue;
+            }
+            let id = line.id.as_deref()?;
+            let named = self.refunds.iter().map(|it| it.history);
+            let named = named.filter(|it| it.given_back_for(id) > 0);
+            let amounts = named.clone().map(|it| it.given_back_for(id));
+            if amounts.fold(0, i64::saturating_add) < line.amount.max(1) {
+                return None;
+            }
+            at = at.max(named.filter_map(RefundHistory::newest).max());
+        }
+        at
     }
 
     /// True if a dispute about it was lost.

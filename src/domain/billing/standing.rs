@@ -99,22 +99,26 @@ impl Debts {
         let oldest = oldest.or(Some(running.at));
         let marks: Vec<&Mark> = history.trail.iter().chain(&deciding).collect();
         // The failure that lasts began with the oldest mark that no payment healed. A payment heals
-        // only until a later failure that lasts: what is paid after the provider gave up does not
-        // make the same failure begin later, which would take back an end that has passed.
+        // only until the provider gives up: what is paid after that does not make the same failure
+        // begin later, which would take back an end that has passed.
         let mut since: Option<Timestamp> = None;
+        let mut gave_up_at: Option<Timestamp> = None;
         for mark in marks.into_iter().rev() {
             if mark.kind == MarkKind::Paused {
                 continue;
             }
             let paid_at = healing(mark, oldest, payments);
             let heals = |at: &&Timestamp| {
-                mark.kind == MarkKind::PastDue && since.is_none_or(|later| **at < later)
+                mark.kind == MarkKind::PastDue && gave_up_at.is_none_or(|later| **at < later)
             };
             if let Some(at) = paid_at.iter().filter(heals).max() {
                 debts.healed_at = debts.healed_at.max(Some(*at));
                 continue;
             }
             since = Some(mark.at);
+            if mark.kind == MarkKind::Unpaid {
+                gave_up_at = since;
+            }
             // An unpaid one is left only by its status, but what was paid since is paid.
             let owed = mark.latest_invoice.clone().filter(|_| paid_at.is_empty());
             debts.owed.extend(owed);

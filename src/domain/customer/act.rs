@@ -161,6 +161,8 @@ impl WorkingSet {
         if self.current_hold(&group).is_some_and(same) {
             return Ok(Vec::new());
         }
+        // Of given versions it says only since when they are all that is left.
+        let ended_at = ended_at.filter(|_| versions.is_none());
         let at = at.or(ended_at).unwrap_or(now);
         Ok(self.hold(
             &group,

@@ -75,7 +75,15 @@ pub(super) fn act(
         if is_waived(&dispute.key) {
             continue;
         }
-        for source in about(sources, payments, traced.as_ref(), dispute.history.oldest) {
+        let about = about(sources, payments, traced.as_ref(), dispute.history.oldest);
+        let is_mapped = |place: &usize| sources[*place].verdict.is_some();
+        let takes_nothing = traced.is_some() && !about.iter().any(is_mapped);
+        if takes_nothing && stage == DisputeStage::Lost {
+            // The money of something that gives nothing here: nothing can be taken, but it was lost.
+            let flag = Flag::new(FlagKind::LostDispute, &dispute.key.id, since);
+            actions.flags.insert(flag);
+        }
+        for source in about {
             if sources[source].paid_at > Some(dispute.history.oldest) {
                 let kind = FlagKind::PaidThoughHeld;
                 actions

@@ -238,9 +238,10 @@ impl Source {
         self.as_if_good = vec![gift(None)];
         let updates_end = plan.updates.map(|updates| updates.after(paid_at));
         let over = updates_end.filter(|end| *end <= now);
-        self.own = Some(if payment.is_given_back() {
+        let given_back_at = payment.price_given_back_at(price);
+        self.own = Some(if given_back_at.is_some() {
             self.reason = Some("full_refund");
-            self.since = payment.given_back_at();
+            self.since = given_back_at;
             self.spares_grants = true;
             Verdict::Ended
         } else if over.is_some() {

@@ -11,6 +11,7 @@ use super::events::EventView;
 use crate::domain::access::versions::Schemes;
 use crate::domain::customer::act::FreezeOrder;
 use crate::domain::customer::row::PackageVersion;
+use crate::domain::time::Timestamp;
 use crate::domain::validate;
 use crate::http::access_answer::AccessAnswer;
 use crate::http::api::customer::ActedView;
@@ -121,7 +122,8 @@ struct FreezeBody {
     /// Exactly these versions. Cannot be combined with `at`.
     #[schema(max_items = 10_000)]
     versions: Option<Vec<VersionBody>>,
-    /// Defaults to now.
+    /// The last moment whose releases stay. Must not lie ahead. Defaults to the end of what was paid for,
+    /// where billing has frozen or ended the customer, and otherwise to now.
     #[schema(format = DateTime)]
     at: Option<String>,
 }
@@ -162,11 +164,15 @@ async fn freeze(
     let listed = body.versions.iter().flatten();
     let names = listed.map(|version| version.package.as_str());
     let schemes = schemes(&state.store, &order.app, names.take(MAX_VERSIONS)).await?;
-    let freeze = freeze_order(body, &schemes)?;
+    let freeze = freeze_order(body, &schemes, order.now)?;
     act(&state, &order, &id, Act::Freeze(freeze), &only_if).await
 }
 
-fn freeze_order(body: FreezeBody, schemes: &Schemes) -> Result<FreezeOrder, ApiError> {
+fn freeze_order(
+    body: FreezeBody,
+    schemes: &Schemes,
+    now: Timestamp,
+) -> Result<FreezeOrder, ApiError> {
     let mut field_errors = FieldErrors::default();
     if body.versions.is_some() && body.at.is_some() {
         field_errors.add("at", "does not go with `versions`");
@@ -182,6 +188,12 @@ fn freeze_order(body: FreezeBody, schemes: &Schemes) -> Result<FreezeOrder, ApiE
     let at = body
         .at
         .and_then(|text| field_errors.note(instant("at", &text)));
+    if at.is_some_and(|at| at > now) {
+        field_errors.add(
+            "at",
+            "must not lie ahead: a freeze keeps what is out already",
+        );
+    }
     let versions = body.versions.map(|versions| {
         let versions = versions.into_iter().enumerate();
         versions

@@ -1,7 +1,7 @@
 //! Adjustments: refunds and disputes.
 //! <https://developer.paddle.com/api-reference/adjustments/overview>
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::event::Event;
 use super::super::reading::ReadError;
@@ -42,8 +42,30 @@ fn refund(event: &Event<'_>, status: Option<&str>) -> Result<Fact, ReadError> {
         refund: event.need_key(Kind::Adjustment, "id")?,
         stage,
         amount: event.object.amount("totals.total").unwrap_or_default(),
+        lines: lines(event)?,
         ids: ids(event)?,
     }))
+}
+
+/// The lines of the transaction that money is given back for. One may be there twice, once for its tax.
+/// <https://developer.paddle.com/api-reference/adjustments/create-adjustment>
+fn lines(event: &Event<'_>) -> Result<BTreeMap<String, i64>, ReadError> {
+    let mut lines = BTreeMap::new();
+    for item in event.object.list("items")?.unwrap_or_default() {
+        let Some(line) = item.id(&["item_id"])? else {
+            continue;
+        };
+        let amount = match item.word("type")? {
+            Some("full") => i64::MAX,
+            _ => item
+                .amount("totals.total")
+                .or(item.amount("amount"))
+                .unwrap_or_default(),
+        };
+        let sum: &mut i64 = lines.entry(line.to_owned()).or_default();
+        *sum = sum.saturating_add(amount);
+    }
+    Ok(lines)
 }
 
 /// An adjustment always names its transaction and its customer.

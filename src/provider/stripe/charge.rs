@@ -4,7 +4,7 @@
 //! so what ids other events named together is the only way to the payment:
 //! <https://docs.stripe.com/changelog/basil>.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::event::Event;
 use super::super::fields::Fields;
@@ -141,6 +141,7 @@ pub(super) fn refund(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         refund,
         stage,
         amount: object.integer("amount")?.unwrap_or_default(),
+        lines: BTreeMap::new(),
         ids: ids.clone(),
     });
     Ok([refund].into_iter().chain(linked(event, ids)?).collect())

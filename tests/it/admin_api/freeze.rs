@@ -45,6 +45,10 @@ async fn a_date_reaches_what_was_out_by_then_and_granted(engine: Engine) {
         .await
         .expect(201);
     let (path, token) = customer(&rig).await;
+    let ahead = json!({"at": "2100-01-01T00:00:00.000Z"});
+    let refused = rig.post(&format!("{path}/freeze"), ahead).await;
+    let refused = refused.refused(422, "body_invalid");
+    assert_eq!(refused["errors"][0]["field"], "at", "{refused}");
     let order = json!({"at": "2025-12-01T00:00:00.000Z"});
     let frozen = rig
         .post(&format!("{path}/freeze"), order.clone())

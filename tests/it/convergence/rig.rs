@@ -289,11 +289,15 @@ impl Pay {
         self
     }
 
-    /// A line that stands for a Checkout session.
-    pub(crate) fn session(mut self, price: &str, session: &str, amount: i64) -> Self {
-        self = self.once(price, amount);
-        self.0.lines.last_mut().unwrap().id = Some(session.to_owned());
+    /// The id of the last line.
+    pub(crate) fn with_id(mut self, id: &str) -> Self {
+        self.0.lines.last_mut().unwrap().id = Some(id.to_owned());
         self
+    }
+
+    /// A line that stands for a Checkout session.
+    pub(crate) fn session(self, price: &str, session: &str, amount: i64) -> Self {
+        self.once(price, amount).with_id(session)
     }
 
     fn step(mut self, second: i64, step: PaymentStep) -> Occurrence {
@@ -457,7 +461,29 @@ pub(crate) fn refund(
         refund: refund.clone(),
         stage,
         amount,
+        lines: BTreeMap::new(),
         ids: ids(tied),
+    };
+    event(second, Fact::Refunded(fact))
+}
+
+/// A refund of `txn_1` at Paddle, which names what it is for.
+pub(crate) fn adjustment(
+    id: &str,
+    stage: RefundStage,
+    lines: &[(&str, i64)],
+    second: i64,
+) -> Occurrence {
+    let amounts = lines.iter().map(|(_, amount)| *amount);
+    let fact = RefundFact {
+        refund: paddle(id),
+        stage,
+        amount: amounts.fold(0, i64::saturating_add),
+        lines: lines
+            .iter()
+            .map(|(id, it)| ((*id).to_owned(), *it))
+            .collect(),
+        ids: ids(&[paddle("txn_1"), paddle("ctm_1")]),
     };
     event(second, Fact::Refunded(fact))
 }

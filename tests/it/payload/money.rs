@@ -1,6 +1,6 @@
 //! Refunds and disputes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::{DisputeStage, Fact, RefundFact, RefundStage};
@@ -97,11 +97,13 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
             ids: ids.clone(),
         }]
     };
+    let line = "txnitm_01ktgvs0000000000000000002";
     let refunded = |stage| {
         vec![Fact::Refunded(RefundFact {
             refund: paddle("adj_01ktgvs0000000000000000003"),
             stage,
             amount: 2900,
+            lines: [(line.to_owned(), i64::MAX)].into(),
             ids: ids.clone(),
         })]
     };
@@ -164,10 +166,20 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
     }
     payload["data"]["action"] = json!("refund");
     payload["data"]["totals"]["total"] = json!("900");
+    let item = &mut payload["data"]["items"][0];
+    item["type"] = json!("partial");
+    item["totals"]["total"] = json!("700");
+    let mut tax = item.clone();
+    tax["type"] = json!("tax");
+    tax["totals"] = json!(null);
+    tax["amount"] = json!("200");
+    let items = payload["data"]["items"].as_array_mut().unwrap();
+    items.push(tax);
     let Fact::Refunded(part) = &facts(PADDLE.name, &payload)[0] else {
         panic!("no refund")
     };
     assert_eq!(part.amount, 900);
+    assert_eq!(part.lines, [(line.to_owned(), 900)].into());
 }
 
 #[test]
@@ -200,6 +212,7 @@ fn a_refund_stands_as_its_status_says() {
                 refund: test("re_3TgDee000000000000000001"),
                 stage,
                 amount: 9000,
+                lines: BTreeMap::new(),
                 ids: ids.clone(),
             });
             let link = Fact::PaymentLink { ids: ids.clone() };

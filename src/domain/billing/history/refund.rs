@@ -4,11 +4,11 @@
 //! may be all that arrives. What was given back in sum is worked out in
 //! [`payment`](crate::domain::billing::payment).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::billing::fact::RefundStage;
+use crate::domain::billing::fact::{RefundFact, RefundStage};
 use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
 
@@ -25,6 +25,9 @@ pub struct RefundHistory {
     /// Of a charge: the newest sum of its refunds; of one instant the greatest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted: Option<(Timestamp, i64)>,
+    /// The lines that it gives money back for, by their ids; of several amounts the greatest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub lines: BTreeMap<String, i64>,
     /// Every id that an event links it to.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub ids: BTreeSet<ObjectKey>,
@@ -35,18 +38,16 @@ pub struct RefundHistory {
 
 impl RefundHistory {
     /// Merges an event that shows the refund.
-    pub fn join(
-        &mut self,
-        at: Timestamp,
-        stage: RefundStage,
-        amount: i64,
-        ids: &BTreeSet<ObjectKey>,
-    ) {
-        self.stage = self.stage.max(Some((at, stage, amount)));
-        if stage == RefundStage::Failed {
+    pub fn join(&mut self, at: Timestamp, fact: &RefundFact) {
+        self.stage = self.stage.max(Some((at, fact.stage, fact.amount)));
+        if fact.stage == RefundStage::Failed {
             self.failed_at = Some(self.failed_at.map_or(at, |known| known.min(at)));
         }
-        self.ids.extend(ids.iter().cloned());
+        for (line, amount) in &fact.lines {
+            let known = self.lines.entry(line.clone()).or_default();
+            *known = (*known).max(*amount);
+        }
+        self.ids.extend(fact.ids.iter().cloned());
     }
 
     /// Merges an event that shows the charge's count.
@@ -67,6 +68,13 @@ impl RefundHistory {
             Some((_, RefundStage::Succeeded, amount)) => amount.max(0),
             Some((_, RefundStage::Pending | RefundStage::Failed, _)) | None => 0,
         }
+    }
+
+    /// Returns the amount that this refund gave back for a line, by its id; 0 unless it stands.
+    pub fn given_back_for(&self, line: &str) -> i64 {
+        let stands = matches!(self.stage, Some((_, RefundStage::Succeeded, _)));
+        let amount = self.lines.get(line).copied().filter(|_| stands);
+        amount.unwrap_or_default().max(0)
     }
 
     /// True if money went back by it.

@@ -69,6 +69,31 @@ fn pays_again_after_dispute() {
 }
 
 #[test]
+fn lost_dispute_of_what_gives_nothing() {
+    let mut events = vec![
+        sub("active").created().at(0),
+        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+        pay(&stripe("in_2"), &stripe("cus_1"))
+            .once("X", 900)
+            .paid(5),
+        pair("ch_1", "in_2", 5),
+        lost(day(20)),
+    ];
+    let end = end_at(day(25), &events);
+    assert_active(&end, &["A"]);
+    let flags = kinds(&end, "cus_1");
+    assert!(flags.contains(&FlagKind::LostDispute), "{flags:?}");
+    events.push(disputed(
+        &stripe("dp_1"),
+        DisputeStage::Won,
+        &[stripe("ch_1")],
+        day(21),
+    ));
+    let flags = kinds(&end_at(day(25), &events), "cus_1");
+    assert!(!flags.contains(&FlagKind::LostDispute), "{flags:?}");
+}
+
+#[test]
 fn disputed_and_paying() {
     let mut events = paid_and_disputed();
     let held = end_at(day(25), &events);

@@ -1,11 +1,12 @@
 //! What is bought once.
 
 use tollgate::domain::billing::assessment::Verdict;
+use tollgate::domain::billing::fact::{Occurrence, RefundStage};
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
 
 use crate::convergence::kinds;
-use crate::convergence::rig::{counted, invoice, pair, pay, stripe, sub};
+use crate::convergence::rig::{adjustment, counted, invoice, pair, pay, stripe, sub};
 
 use super::{
     LATE, assert_active, assert_frozen, assert_gives, assert_nothing, day, end_at, lifetime,
@@ -124,6 +125,68 @@ fn lifetime_refunded() {
         counted("ch_9", 299, day(9)),
     ];
     assert_active(&end_at(LATE, &half), &["P"]);
+}
+
+#[test]
+fn one_of_a_cart_refunded() {
+    use RefundStage::{Failed, Pending, Succeeded};
+    let cart = || {
+        transaction("txn_1")
+            .once("P", 300)
+            .with_id("txnitm_1")
+            .once("U", 200)
+            .with_id("txnitm_2")
+            .paid(0)
+    };
+    let end = |refunds: &[Occurrence]| {
+        let events: Vec<_> = [cart()].iter().chain(refunds).cloned().collect();
+        end_at(day(20), &events)
+    };
+    let of_u = |id: &str, stage, amount, at| adjustment(id, stage, &[("txnitm_2", amount)], at);
+    let both = [("P", None), ("U", None)];
+    let gives = |refunds: &[Occurrence], gives| {
+        assert_gives(&end(refunds), "ctm_1", Status::Active, gives);
+    };
+    gives(&[of_u("adj_1", Succeeded, 200, day(9))], &both[..1]);
+    let parts = |second| {
+        [
+            of_u("adj_1", Succeeded, 150, day(9)),
+            of_u("adj_2", second, 50, day(10)),
+        ]
+    };
+    gives(&parts(Succeeded), &both[..1]);
+    gives(&parts(Pending), &both);
+    gives(&parts(Failed), &both);
+    // As much as the other one cost, but for this one.
+    gives(&[of_u("adj_1", Succeeded, 199, day(9))], &both);
+    let rejected = [
+        of_u("adj_1", Pending, 200, day(8)),
+        of_u("adj_1", Failed, 200, day(9)),
+    ];
+    gives(&rejected, &both);
+    let each = [
+        of_u("adj_1", Succeeded, 200, day(9)),
+        adjustment("adj_2", Succeeded, &[("txnitm_1", 300)], day(10)),
+    ];
+    assert_gives(&end(&each), "ctm_1", Status::Expired, &[]);
+}
+
+#[test]
+fn one_of_two_lines_of_a_price_refunded() {
+    let cart = transaction("txn_1")
+        .once("P", 300)
+        .with_id("txnitm_1")
+        .once("P", 300)
+        .with_id("txnitm_2")
+        .paid(0);
+    let refund = adjustment(
+        "adj_1",
+        RefundStage::Succeeded,
+        &[("txnitm_2", 300)],
+        day(9),
+    );
+    let end = end_at(day(20), &[cart, refund]);
+    assert_gives(&end, "ctm_1", Status::Active, &[("P", None)]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Failures of payments never enter; only what is owed heals.
 
 use tollgate::domain::billing::assessment::Standing;
+use tollgate::domain::billing::fact::Occurrence;
 use tollgate::domain::customer::row::Status;
 
 use crate::convergence::kinds;
@@ -66,6 +67,32 @@ fn owed_invoice_heals() {
     );
     assert_active(&end, &["A"]);
     assert_eq!(end.assessment("sub_1").good_moment, Some(at(30)));
+}
+
+#[test]
+fn older_of_two_owed_invoices_heals() {
+    let end = |paid: i64, last: &[Occurrence]| {
+        let mut events = vec![
+            sub("active").created().latest("in_1").at(10),
+            sub("past_due").latest("in_2").at(day(10)),
+            sub("past_due").latest("in_3").at(day(38)),
+            invoice("in_2")
+                .reason("subscription_cycle")
+                .line("A", 100, day(10), day(38))
+                .paid(paid),
+        ];
+        events.extend(last.iter().cloned());
+        end_at(day(42), &events)
+    };
+    // Whether it was paid before the newer one failed or after.
+    for paid in [day(37), day(39)] {
+        let end = end(paid, &[]);
+        assert_nothing(&end, Status::Suspended);
+        assert_eq!(end.of("cus_1").failing_since, Some(at(day(38))));
+    }
+    // The provider gave up before it was paid, so it has ended.
+    let end = end(day(40), &[sub("unpaid").latest("in_3").at(day(39))]);
+    assert!(matches!(end.of("cus_1").status, Status::Frozen { .. }));
 }
 
 #[test]

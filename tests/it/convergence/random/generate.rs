@@ -1,5 +1,7 @@
 //! What histories are made of.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -154,7 +156,7 @@ fn lines() -> impl Strategy<Value = Line> {
             start: (!once).then(|| at(start)),
             end: (!once).then(|| at(start + length)),
             once,
-            id: None,
+            id: once.then(|| format!("line_{price}")),
         },
     )
 }
@@ -279,14 +281,20 @@ fn money() -> impl Strategy<Value = Fact> {
         ),
         2 => (select(&["re_1", "re_2"][..]), stages(), select(&[50, 100][..]), tied).prop_map(
             |(refund, stage, amount, tied)| Fact::Refunded(RefundFact {
-                refund: stripe(refund), stage, amount, ids: ids(&tied)
+                refund: stripe(refund), stage, amount, lines: BTreeMap::new(), ids: ids(&tied)
             })
         ),
-        2 => (select(&["adj_1", "adj_2"][..]), stages(), select(&[0, 40, 60][..])).prop_map(
-            |(adjustment, stage, amount)| Fact::Refunded(RefundFact {
+        2 => (
+            select(&["adj_1", "adj_2"][..]),
+            stages(),
+            select(&[0, 40, 60][..]),
+            option::of(select(&["line_P", "line_U"][..])),
+        ).prop_map(
+            |(adjustment, stage, amount, line)| Fact::Refunded(RefundFact {
                 refund: paddle(adjustment),
                 stage,
                 amount,
+                lines: line.map(|line| (line.to_owned(), amount)).into_iter().collect(),
                 ids: ids(&[paddle("txn_1"), paddle("ctm_1")]),
             })
         ),

@@ -1,5 +1,7 @@
 //! The events that tell of a life: what happens, and how it is told.
 
+use std::collections::BTreeMap;
+
 use tollgate::domain::billing::fact::{
     Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Line as ToldLine, Occurrence,
     PaymentFact, PaymentStep, RefundFact, RefundStage, SubscriptionFact, SubscriptionState,
@@ -271,6 +273,7 @@ impl Life {
             refund: key(it.account, &refund.id),
             stage,
             amount: refund.amount,
+            lines: BTreeMap::new(),
             ids: ids(&[names]),
         });
         self.tell(fact);
