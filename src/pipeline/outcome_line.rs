@@ -155,6 +155,7 @@ const fn is_urgent(kind: FlagKind) -> bool {
         | FlagKind::WrongMode
         | FlagKind::AccountDeleted
         | FlagKind::SameEmail
+        | FlagKind::SellerIdsDiffer
         | FlagKind::SameIdOtherBody => true,
         FlagKind::Ambiguous
         | FlagKind::UnknownStatus

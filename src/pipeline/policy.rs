@@ -22,6 +22,8 @@ use super::order::Order;
 use super::pins;
 use super::timers::{MOST, derive};
 use crate::causes::chain;
+use crate::domain::access::live_grant::LiveGrant;
+use crate::domain::access::plan::Plans;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::{Customer, Derived, Status};
@@ -299,7 +301,8 @@ impl Forecast {
         for row in before {
             self.examined += 1;
             let after = working_set.customers.get(&row.id).map(|row| &row.derived);
-            if let Some(after) = after.filter(|after| differs(&row.derived, after)) {
+            let plans = &working_set.plans;
+            if let Some(after) = after.filter(|after| differs(&row.derived, after, plans)) {
                 self.note(row.id, &row.derived, after);
             }
         }
@@ -318,10 +321,17 @@ impl Forecast {
     }
 }
 
-/// Returns whether a customer would notice. Flags and due times are for admins and timers.
-fn differs(before: &Derived, after: &Derived) -> bool {
+/// Returns whether a customer would notice. Flags and due times are for admins and timers, and what gives
+/// a package twice gives it all the same.
+fn differs(before: &Derived, after: &Derived, plans: &Plans) -> bool {
+    let packages = |it: &Derived| {
+        let grants = it.entitlements.iter();
+        let grants = grants.flat_map(|price| LiveGrant::of_price(price, plans, it));
+        let packages = grants.map(|it| (it.grant, it.until));
+        packages.collect::<BTreeSet<_>>()
+    };
     before.status != after.status
         || before.reason != after.reason
         || before.holds != after.holds
-        || before.entitlements != after.entitlements
+        || before.entitlements != after.entitlements && packages(before) != packages(after)
 }

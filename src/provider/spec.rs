@@ -34,6 +34,8 @@ pub struct Spec {
     pub per_delivery: &'static [&'static str],
     /// The field of a payload that names the version of the API in which it is written, if one does.
     pub version: Option<&'static str>,
+    /// True if payloads say whether they are live.
+    pub says_mode: bool,
     /// The event types that are read, each with its reader and a sample.
     pub types: &'static [EventType],
     pub(super) signature: &'static dyn Signature,

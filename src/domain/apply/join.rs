@@ -50,10 +50,14 @@ impl WorkingSet {
             Fact::SellerId(fact) => {
                 let id = self.settings.identity.seller_id(fact).map(str::to_owned);
                 self.join_account(&fact.account, at, disturbed, |history| {
-                    if let Some(id) = id {
-                        history.join_seller_id(at, &id);
+                    if let Some(id) = &id {
+                        history.join_seller_id(at, id);
                     }
                 });
+                if let (Some(subscription), Some(id)) = (&fact.subscription, id) {
+                    let join = |history: &mut SubscriptionHistory| history.join_seller_id(at, id);
+                    self.join_subscription(subscription, None, at, disturbed, join);
+                }
             }
             Fact::AccountNamed { account } => self.join_account(account, at, disturbed, |_| {}),
             Fact::AccountRemoved { account } => {

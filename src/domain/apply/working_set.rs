@@ -239,13 +239,17 @@ impl WorkingSet {
             .flatten()
     }
 
-    /// The accounts that subscriptions, payments, disputes and refunds belong to.
+    /// The accounts that subscriptions, payments, disputes and refunds belong to, and those that payments
+    /// name: one of a subscription that moved to another account goes back to the one that it names
+    /// once its lines show that it was for no period.
     pub(crate) fn owners(&self) -> impl Iterator<Item = &ObjectKey> {
         let subscriptions = self.subscriptions.values().map(|it| &it.account);
         let payments = self.payments.values().map(|it| &it.account);
         let disputes = self.disputes.values().map(|it| &it.account);
         let refunds = self.refunds.values().map(|it| &it.account);
         let money = payments.chain(disputes).chain(refunds);
-        subscriptions.chain(money).flatten()
+        let named = self.payments.values();
+        let named = named.filter_map(|it| it.history.account.as_ref().map(|(_, key)| key));
+        subscriptions.chain(money).flatten().chain(named)
     }
 }

@@ -1,6 +1,6 @@
 //! The flags of a customer, derived from its dossier.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::apply::working_set::{Account, Dispute, Subscription};
 use crate::domain::billing::assessment::Assessment;
@@ -11,6 +11,7 @@ use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::{Flag, FlagKind};
 use crate::domain::identity::addresses::Sharers;
 use crate::domain::policy::{OnDisputeLost, OnDisputeOpened, OnFullRefund};
+use crate::domain::time::Timestamp;
 
 impl Dossier<'_> {
     pub(super) fn flags(&self) -> BTreeSet<Flag> {
@@ -20,6 +21,7 @@ impl Dossier<'_> {
             flags.extend(subscription_flags(subscription, assessment));
         }
         flags.extend(self.accounts.iter().flat_map(|it| self.feature_flags(it)));
+        flags.extend(self.accounts.iter().filter_map(|it| self.seller_flag(it)));
         for (dispute, traced) in &self.payments.disputes {
             flags.extend(self.dispute_flags(dispute, traced.as_ref()));
         }
@@ -40,6 +42,29 @@ impl Dossier<'_> {
         let events = self.rows.iter().flat_map(|row| &row.other_bodies);
         flags.extend(events.flat_map(|(id, bodies)| bodies.flags(id)));
         newest(self.without_cleared(flags))
+    }
+
+    /// Returns the flag of an account whose subscriptions say that they are of different buyers: all of
+    /// them are with the one that was named last. Decided when the latest of them began, so that
+    /// later events of them do not raise it again.
+    fn seller_flag(&self, account: &Account) -> Option<Flag> {
+        if !self.working_set.settings.identity.is_on() {
+            return None;
+        }
+        let counting = self.subscriptions.iter();
+        let counting = counting.filter(|(_, assessment)| assessment.verdict.is_some());
+        let living = counting.filter(|(it, _)| {
+            it.account.as_ref() == Some(&account.key) && it.history.terminal.is_none()
+        });
+        let named = living.filter_map(|(it, _)| {
+            let (_, id) = it.history.seller_id.as_ref()?;
+            Some((id, it.history.began?))
+        });
+        let ids: BTreeMap<&String, Timestamp> = named.clone().collect();
+        let began = named.map(|(_, began)| began).max();
+        began
+            .filter(|_| ids.len() > 1)
+            .map(|at| Flag::new(FlagKind::SellerIdsDiffer, &account.key.id, at))
     }
 
     /// Returns the flags of an account's list of features; none where packages have nothing to do with

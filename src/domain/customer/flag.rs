@@ -86,6 +86,8 @@ pub enum FlagKind {
     AccountDeleted,
     /// Another customer has the same e-mail address.
     SameEmail,
+    /// Subscriptions of one billing account carry different ids of the seller's own.
+    SellerIdsDiffer,
     /// An event came again with another body. What came first counts.
     SameIdOtherBody,
     /// Events of a customer's accounts failed, so what is shown of it may be out of date.
@@ -114,6 +116,7 @@ words!(FlagKind, or "a kind of flags" {
     ReleasesUnknown = "releases_unknown",
     AccountDeleted = "account_deleted",
     SameEmail = "same_email",
+    SellerIdsDiffer = "seller_ids_differ",
     SameIdOtherBody = "same_id_other_body",
     FailedEvents = "failed_events",
     HookDisabled = "hook_disabled",
@@ -143,6 +146,7 @@ impl FlagKind {
             | Self::AccountDeleted
             | Self::SameEmail
             | Self::SameIdOtherBody
+            | Self::SellerIdsDiffer
             | Self::HookDisabled => false,
         }
     }

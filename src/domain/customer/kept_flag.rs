@@ -134,7 +134,8 @@ impl WorkingSet {
             | FlagKind::ReleasesUnknown
             | FlagKind::FailedEvents
             | FlagKind::HookDisabled
-            | FlagKind::SameEmail => {}
+            | FlagKind::SameEmail
+            | FlagKind::SellerIdsDiffer => {}
             FlagKind::AccountDeleted => {
                 if let Some(it) = self.accounts.get_mut(key) {
                     it.history.ignored_cleared_at = flag.at;

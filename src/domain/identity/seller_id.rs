@@ -29,6 +29,8 @@ pub struct Identity {
 pub struct SellerIdFact {
     /// The account.
     pub account: ObjectKey,
+    /// The subscription that says it, if one does.
+    pub subscription: Option<ObjectKey>,
     /// The texts and whole numbers in `metadata` (Stripe) or `custom_data` (Paddle).
     pub metadata: BTreeMap<String, String>,
     /// The id that the account had in the system it was imported from (Paddle's
@@ -71,6 +73,7 @@ mod tests {
         };
         let fact = SellerIdFact {
             account: scope.key(Kind::Account, "cus_1"),
+            subscription: None,
             metadata: BTreeMap::from([("user_id".to_owned(), "42".to_owned())]),
             imported_as: Some("old_42".to_owned()),
             client_reference: Some("typed".to_owned()),

@@ -156,6 +156,10 @@ pub(super) fn flag(kind: &str) -> &'static str {
         }
         "account_deleted" => "Billing goes on for an account whose customer was deleted here.",
         "same_email" => "Another customer has the same e-mail address.",
+        "seller_ids_differ" => {
+            "Subscriptions of this billing account carry different ids of yours: all of them are with \
+             the customer that was named last."
+        }
         "same_id_other_body" => "An event came again with another body; what came first counts.",
         "hook_disabled" => {
             "A hook was disabled because its receiver took nothing: changes are told to it no more."

@@ -28,7 +28,7 @@ pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     })];
     let imported_as = event.object.at("import_meta.external_id");
     let imported_as = imported_as.and_then(metadata::id);
-    facts.extend(seller_id(event, account, imported_as));
+    facts.extend(seller_id(event, account, None, imported_as));
     Ok(facts)
 }
 
@@ -36,10 +36,12 @@ pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 pub(super) fn seller_id(
     event: &Event<'_>,
     account: ObjectKey,
+    subscription: Option<ObjectKey>,
     imported_as: Option<String>,
 ) -> Option<Fact> {
     let fact = SellerIdFact {
         account,
+        subscription,
         metadata: event.object.metadata("custom_data"),
         imported_as,
         client_reference: None,

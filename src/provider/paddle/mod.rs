@@ -43,6 +43,7 @@ pub const PADDLE: &Spec = &Spec {
     // <https://developer.paddle.com/api-reference/notifications/replay-notification>
     per_delivery: &["notification_id"],
     version: None,
+    says_mode: false,
     // `ts=<unix seconds>;h1=<64 hex>[;h1=…]`:
     // <https://developer.paddle.com/webhooks/signature-verification>
     signature: &TimedHmac {

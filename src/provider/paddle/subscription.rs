@@ -39,7 +39,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let imported = event.type_name == "subscription.imported";
     let created = imported || event.type_name == "subscription.created";
     let mut facts = vec![Fact::Subscription(SubscriptionFact {
-        subscription,
+        subscription: subscription.clone(),
         state,
         before: None,
         created,
@@ -52,7 +52,8 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     }
     // The subscription's own `import_meta` names a subscription of the system before.
     let account = event.need_key(Kind::Account, "customer_id")?;
-    facts.extend(customer::seller_id(event, account, None));
+    let seller_id = customer::seller_id(event, account, Some(subscription), None);
+    facts.extend(seller_id);
     Ok(facts)
 }
 

@@ -67,7 +67,7 @@ fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
     });
     let account = event.key(Kind::Account, "customer_id")?;
     // Of what is bought once, this is the only object.
-    let seller_id = account.and_then(|account| customer::seller_id(event, account, None));
+    let seller_id = account.and_then(|account| customer::seller_id(event, account, None, None));
     let facts = [payment].into_iter().chain(named(event)?);
     Ok(facts.chain(seller_id).collect())
 }

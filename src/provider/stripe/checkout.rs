@@ -130,7 +130,7 @@ fn buyer(event: &Event<'_>, account: &ObjectKey) -> Vec<Fact> {
             request: event.request.clone(),
         })
     }));
-    facts.extend(customer::seller_id(event, account.clone()));
+    facts.extend(customer::seller_id(event, account.clone(), None));
     facts
 }
 

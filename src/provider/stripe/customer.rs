@@ -26,15 +26,20 @@ pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         },
         request: event.request.clone(),
     })];
-    facts.extend(seller_id(event, account));
+    facts.extend(seller_id(event, account, None));
     Ok(facts)
 }
 
 /// The seller's own id of the account, wherever the object may have it.
-pub(super) fn seller_id(event: &Event<'_>, account: ObjectKey) -> Option<Fact> {
+pub(super) fn seller_id(
+    event: &Event<'_>,
+    account: ObjectKey,
+    subscription: Option<ObjectKey>,
+) -> Option<Fact> {
     let client_reference = event.object.at("client_reference_id");
     let fact = SellerIdFact {
         account,
+        subscription,
         metadata: event.object.metadata("metadata"),
         imported_as: None,
         client_reference: client_reference.and_then(metadata::id),

@@ -55,6 +55,8 @@ pub const STRIPE: &Spec = &Spec {
     // An endpoint has a version of its own, and while it is upgraded there are two:
     // <https://docs.stripe.com/webhooks/versioning>
     version: Some("api_version"),
+    // `livemode`, which every event of Stripe's own has: <https://docs.stripe.com/api/events/object>
+    says_mode: true,
     // `t=<unix seconds>,v1=<64 hex>[,v1=…]`: <https://docs.stripe.com/webhooks#verify-manually>
     signature: &TimedHmac {
         separator: ',',

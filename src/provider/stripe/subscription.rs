@@ -30,7 +30,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         None
     };
     let mut facts = vec![Fact::Subscription(SubscriptionFact {
-        subscription,
+        subscription: subscription.clone(),
         state: read(&event.scope, object, status)?,
         before: before(event),
         created: event.type_name == "customer.subscription.created",
@@ -38,7 +38,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         request: event.request.clone(),
         ended_at,
     })];
-    facts.extend(customer::seller_id(event, account));
+    facts.extend(customer::seller_id(event, account, Some(subscription)));
     Ok(facts)
 }
 

@@ -51,6 +51,7 @@ fn end_with(
 fn seller_id(account: &str, id: &str, second: i64) -> Occurrence {
     let fact = SellerIdFact {
         account: stripe(account),
+        subscription: None,
         metadata: BTreeMap::from([("user_id".to_owned(), id.to_owned())]),
         imported_as: None,
         client_reference: None,
@@ -156,6 +157,47 @@ fn the_newest_seller_id_counts_and_of_one_instant_the_greatest() {
     );
     assert_eq!(accounts_of(&end, "cus_1"), ["cus_1", "cus_2"]);
     assert_eq!(accounts_of(&end, "cus_3"), ["cus_3"]);
+}
+
+#[test]
+fn two_buyers_of_one_account_are_flagged() {
+    let of = |subscription: &str, status: &str, user: &str, second: i64| {
+        let subscription = stripe(subscription);
+        let mut event = sub_of(&subscription, &stripe("cus_1"), status).at(second);
+        event.facts.push(Fact::SellerId(SellerIdFact {
+            account: stripe("cus_1"),
+            subscription: Some(subscription),
+            metadata: BTreeMap::from([("user_id".to_owned(), user.to_owned())]),
+            imported_as: None,
+            client_reference: None,
+        }));
+        event
+    };
+    let flags = |act: &dyn Fn(&mut MemoryStore), events: &[Occurrence]| {
+        let end = end_with(flagging(), Vec::new(), act, events.to_vec());
+        let flags = end.flags("cus_1").iter();
+        let flags = flags.filter(|it| it.kind == FlagKind::SellerIdsDiffer);
+        flags
+            .map(|it| (it.subject.clone(), it.at))
+            .collect::<Vec<_>>()
+    };
+    let mut events = vec![
+        of("sub_1", "active", "u1", 10),
+        of("sub_2", "active", "u2", 20),
+        of("sub_1", "active", "u1", 30),
+    ];
+    // Decided when the second one began: a renewal raises it not again.
+    let flag = ("cus_1".to_owned(), Some(at(20)));
+    assert_eq!(flags(&links_by_seller_id, &events), [flag]);
+    assert_eq!(flags(&|_| {}, &events), []);
+    events.push(of("sub_2", "canceled", "u2", 40));
+    assert_eq!(flags(&links_by_seller_id, &events), []);
+    let corrected = [
+        of("sub_1", "active", "u1", 10),
+        of("sub_2", "active", "u2", 20),
+        of("sub_2", "active", "u1", 30),
+    ];
+    assert_eq!(flags(&links_by_seller_id, &corrected), []);
 }
 
 #[test]

@@ -240,6 +240,12 @@ impl Pay {
         self
     }
 
+    /// Names neither who pays nor what for.
+    pub(crate) fn of_nobody(mut self) -> Self {
+        (self.0.account, self.0.subscription) = (None, None);
+        self
+    }
+
     pub(crate) fn reason(mut self, reason: &str) -> Self {
         self.0.reason = Some(reason.to_owned());
         self

@@ -182,6 +182,8 @@ impl MemoryStore {
             })
             .collect();
         accounts.extend(payments.iter().filter_map(|p| p.account.clone()));
+        let named = payments.iter().filter_map(|p| p.history.account.clone());
+        accounts.extend(named.map(|(_, account)| account));
         let orphans = payments.iter().filter(|p| p.account.is_none());
         money.extend(orphans.map(|p| p.key.clone()));
         self.walk(&mut working_set, &mut money);

@@ -47,6 +47,9 @@ pub struct SubscriptionHistory {
     /// the deciding fact names none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payer: Option<(Timestamp, ObjectKey)>,
+    /// The seller's own id of the buyer that its newest fact with one says; of one instant the greatest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seller_id: Option<(Timestamp, String)>,
 }
 
 /// Terminal facts of one instant.
@@ -83,6 +86,11 @@ pub enum MarkKind {
 }
 
 impl SubscriptionHistory {
+    /// Merges an event that says the seller's own id of the buyer.
+    pub fn join_seller_id(&mut self, at: Timestamp, id: String) {
+        self.seller_id = self.seller_id.take().max(Some((at, id)));
+    }
+
     /// Merges an event that shows the subscription.
     pub fn join_state(&mut self, at: Timestamp, fact: &SubscriptionFact) {
         if let Some(account) = &fact.state.account {

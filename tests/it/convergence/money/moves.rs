@@ -36,6 +36,20 @@ fn what_was_paid_goes_along() {
 }
 
 #[test]
+fn what_a_first_transaction_bought_once_stays() {
+    // As a first transaction is told: the subscription names it, and it names nobody.
+    let events = [
+        of_paddle("active").created().at(10),
+        transaction("txn_1").known(10),
+        moved("active").at(day(100)),
+        transaction("txn_1").of_nobody().once("P", 300).paid(10),
+    ];
+    let end = end_at(day(200), &events);
+    assert_eq!(gives(&end, "ctm_1"), [("P", None)]);
+    assert_eq!(gives(&end, "ctm_2"), [("A", None)]);
+}
+
+#[test]
 fn a_refund_goes_along() {
     let mut events = paid_and_moved();
     let of = [paddle("txn_1")];

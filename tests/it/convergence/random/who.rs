@@ -150,6 +150,7 @@ impl Both {
                 self.world.accounts[account].seller_id = Some(id);
                 Fact::SellerId(SellerIdFact {
                     account: account_key(account),
+                    subscription: None,
                     metadata: BTreeMap::from([("user_id".to_owned(), id.to_owned())]),
                     imported_as: None,
                     client_reference: None,
