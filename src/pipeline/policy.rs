@@ -22,8 +22,7 @@ use super::order::Order;
 use super::pins;
 use super::timers::{MOST, derive};
 use crate::causes::chain;
-use crate::domain::access::live_grant::LiveGrant;
-use crate::domain::access::plan::Plans;
+use crate::domain::access::notice::is_noticed;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::{Customer, Derived, Status};
@@ -302,7 +301,7 @@ impl Forecast {
             self.examined += 1;
             let after = working_set.customers.get(&row.id).map(|row| &row.derived);
             let plans = &working_set.plans;
-            if let Some(after) = after.filter(|after| differs(&row.derived, after, plans)) {
+            if let Some(after) = after.filter(|after| is_noticed(&row.derived, after, plans)) {
                 self.note(row.id, &row.derived, after);
             }
         }
@@ -319,19 +318,4 @@ impl Forecast {
             reason: after.reason.clone(),
         });
     }
-}
-
-/// Returns whether a customer would notice. Flags and due times are for admins and timers, and what gives
-/// a package twice gives it all the same.
-fn differs(before: &Derived, after: &Derived, plans: &Plans) -> bool {
-    let packages = |it: &Derived| {
-        let grants = it.entitlements.iter();
-        let grants = grants.flat_map(|price| LiveGrant::of_price(price, plans, it));
-        let packages = grants.map(|it| (it.grant, it.until));
-        packages.collect::<BTreeSet<_>>()
-    };
-    before.status != after.status
-        || before.reason != after.reason
-        || before.holds != after.holds
-        || before.entitlements != after.entitlements && packages(before) != packages(after)
 }

@@ -10,6 +10,7 @@ pub mod hand_grant;
 pub mod license;
 pub mod license_key;
 pub mod live_grant;
+pub mod notice;
 pub mod plan;
 pub mod refusal;
 pub mod release;

@@ -137,6 +137,20 @@ async fn a_live_event_takes_what_was_a_test_away(engine: Engine) {
     assert_eq!(rig.wrong().await, ["cus_3"], "a newer one");
 }
 
+async fn an_event_that_does_not_say_its_mode_makes_nothing_live(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    rig.happens(&subscribed(1, false, NOW - 90)).await;
+    let mut unsaid = stripe_event("evt_9", "foo.bar", NOW - 80, json!({"id": "x"}));
+    for mode in [None, Some(Value::Null)] {
+        unsaid["id"] = json!(format!("evt_{}", mode.is_some()));
+        let event = unsaid.as_object_mut().unwrap();
+        event.remove("livemode");
+        event.extend(mode.map(|mode| ("livemode".to_owned(), mode)));
+        rig.happens(&unsaid).await;
+        assert_eq!(rig.all().await, ["stripe_cus_1"], "{unsaid}");
+    }
+}
+
 async fn a_live_event_first_ends_the_same(engine: Engine) {
     let rig = Rig::start(engine).await;
     let (live, test) = (
@@ -253,6 +267,7 @@ async fn the_mark_is_seen_after_a_restart(engine: Engine) {
 
 on_both_stores! {
     a_live_event_takes_what_was_a_test_away,
+    an_event_that_does_not_say_its_mode_makes_nothing_live,
     a_live_event_first_ends_the_same,
     a_customer_by_hand_stays,
     what_a_test_secret_brings_counts_beside_live_events,
