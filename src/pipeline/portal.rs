@@ -142,8 +142,8 @@ fn told(standing: Standing, held: HeldMessage<'_>) -> String {
         Standing::Active => "What you bought can be installed.".to_owned(),
         Standing::Suspended => sentence(AccessCode::CustomerSuspended, held, None, None),
         Standing::Frozen => {
-            "Your subscription has ended. You keep the versions that it has left you; \
-             newer ones need a subscription again."
+            "You keep the versions that came out before your access to newer ones ended. \
+             Those need a subscription again."
                 .to_owned()
         }
         Standing::Expired => sentence(AccessCode::CustomerExpired, held, None, None),

@@ -103,12 +103,27 @@ pub async fn add(
         return Err(ReleaseError::NotFound);
     }
     let mut errors = Vec::new();
-    let mut read = Vec::new();
+    let mut read: Vec<(Release, bool)> = Vec::new();
+    let mut dated: BTreeMap<String, (Timestamp, String)> = BTreeMap::new();
     for announced in releases {
-        match announced.read(scheme, &package, order.now) {
-            Ok(release) => read.push((release, announced.released_at.is_some())),
-            Err(error) => errors.push(error),
+        let is_dated = announced.released_at.is_some();
+        let release = match announced.read(scheme, &package, order.now) {
+            Ok(release) => release,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        if let Some(at) = announced.released_at {
+            // Which of two dates counts is not for their order to say.
+            let known = (at, announced.field.clone());
+            let known = dated.insert(release.normalized.clone(), known);
+            if let Some((_, other)) = known.filter(|(known, _)| *known != at) {
+                let message = format!("is the same version as `{other}`, with another date");
+                errors.push(FieldError::new(announced.field.clone(), message));
+            }
         }
+        read.push((release, is_dated));
     }
     if !errors.is_empty() {
         return Err(ReleaseError::Invalid { errors });

@@ -1,6 +1,8 @@
 //! A payment as it stands: its documents put together, what was given back of it, and which disputes
 //! are about it.
 
+use std::collections::BTreeMap;
+
 use crate::domain::access::plan::Price;
 use crate::domain::billing::fact::{DisputeStage, Line};
 use crate::domain::billing::history::{DisputeHistory, Paid, PaymentHistory, RefundHistory};
@@ -68,21 +70,38 @@ impl Payment<'_> {
     }
 
     /// Returns the amount that was given back: what refunds with ids of their own sum up to, or
-    /// what its charges counted, less what failed since. Both tell of the same money.
+    /// what its charges counted, less what failed since. Both tell of the same money, of each charge, and
+    /// one charge may be told of in the one way and one in the other.
     pub fn given_back(&self) -> i64 {
-        let told = self.refunds.iter().map(|it| it.history.given_back());
-        let told = told.fold(0_i64, i64::saturating_add);
-        let counted = self.refunds.iter().filter_map(|charge| {
+        let sum = |amounts: &mut dyn Iterator<Item = i64>| amounts.fold(0, i64::saturating_add);
+        let told = sum(&mut self.refunds.iter().map(|it| it.history.given_back()));
+        let charges = self.refunds.iter().filter_map(|charge| {
             let (at, amount) = charge.history.counted?;
-            let failed_since = self.refunds.iter().filter(|it| {
+            let mut told = 0_i64;
+            let mut counted = amount;
+            for it in &self.refunds {
                 let ids = &it.history.ids;
+                let names_it = ids.contains(charge.key);
+                if names_it {
+                    told = told.saturating_add(it.history.given_back());
+                }
                 let names_no_charge = !ids.iter().any(|id| id.kind == Kind::Charge);
-                it.history.failed_at > Some(at) && (ids.contains(charge.key) || names_no_charge)
-            });
-            let failed = failed_since.filter_map(|it| Some(it.history.stage?.2));
-            Some(amount.saturating_sub(failed.fold(0, i64::saturating_add)))
+                if it.history.failed_at > Some(at) && (names_it || names_no_charge) {
+                    let failed = it.history.stage.map_or(0, |(_, _, amount)| amount);
+                    counted = counted.saturating_sub(failed);
+                }
+            }
+            Some((charge.key, told.max(counted)))
         });
-        told.max(counted.fold(0, i64::saturating_add))
+        let charges: BTreeMap<&ObjectKey, i64> = charges.collect();
+        // Those of charges that count nothing.
+        let others = self.refunds.iter().filter(|it| {
+            let ids = it.history.ids.iter();
+            let mut of = ids.filter(|id| id.kind == Kind::Charge).peekable();
+            of.peek().is_some() && !of.any(|id| charges.contains_key(id))
+        });
+        let others = sum(&mut others.map(|it| it.history.given_back()));
+        told.max(sum(&mut charges.values().copied()).saturating_add(others))
     }
 
     /// True if a line says which period it pays for.

@@ -95,7 +95,8 @@ struct Page {
     groups: Vec<GroupRow>,
     events: Vec<EventRow>,
     pager: Pager,
-    replay: String,
+    /// `None` where what is listed has had its effect.
+    replay: Option<String>,
 }
 
 struct GroupRow {
@@ -153,6 +154,12 @@ async fn list(
     } else {
         Vec::new()
     };
+    // It would take `force`, which nobody orders here.
+    let has_had_it = matches!(
+        filter.outcome,
+        Some(EventOutcome::Applied | EventOutcome::Unchanged | EventOutcome::Superseded)
+    );
+    let replay = format!("/console/replays/new{}", asked.with("done", None));
     let page = Page {
         frame: Frame::new(&visitor, "events", "Events"),
         outcomes: EventOutcome::WORDS,
@@ -164,7 +171,7 @@ async fn list(
             .collect(),
         events: found.rows.into_iter().map(EventRow::from).collect(),
         pager: asked.pager(found.total.unwrap_or_default())?,
-        replay: format!("/console/replays/new{}", asked.with("done", None)),
+        replay: Some(replay).filter(|_| !has_had_it),
     };
     Ok(render(&page)?)
 }

@@ -384,6 +384,13 @@ async fn releases_are_recorded_once_by_value(engine: Engine) {
             json!({"releases": [{"version": "x!"}]}),
             "releases[0].version",
         ),
+        (
+            json!({"releases": [
+                {"version": "3.0", "released_at": "2025-12-01T00:00:00Z"},
+                {"version": "v3.0.0", "released_at": "2025-12-02T00:00:00Z"},
+            ]}),
+            "releases[1].version",
+        ),
         (json!({"version": "1", "releases": []}), "version"),
     ] {
         let problem = rig

@@ -43,6 +43,9 @@ async fn failures_are_grouped_by_cause_and_replayed_with_an_estimate(engine: Eng
         .page("/console/events?outcome=failed&type=invoice.paid")
         .await;
     assert!(narrow.contains("No event is like this"), "{narrow}");
+    assert!(narrow.contains("Replay all that match"), "{narrow}");
+    let settled = owner.page("/console/events?outcome=applied").await;
+    assert!(!settled.contains("Replay all that match"), "{settled}");
     let wrong = owner.get("/console/events?outcome=bogus").await;
     assert_eq!(wrong.status, 422, "{}", wrong.text);
 

@@ -241,6 +241,30 @@ fn refund_failed_after() {
 }
 
 #[test]
+fn refunds_of_two_charges_told_in_two_ways() {
+    let end = |counts: i64| {
+        end_at(
+            day(3),
+            &[
+                invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+                pair("ch_1", "in_1", 0),
+                pair("ch_2", "in_1", 0),
+                counted("ch_1", counts, 10),
+                refund(
+                    &stripe("re_2"),
+                    RefundStage::Succeeded,
+                    50,
+                    &[stripe("ch_2")],
+                    11,
+                ),
+            ],
+        )
+    };
+    assert_eq!(kinds(&end(50), "cus_1"), [FlagKind::FullRefund]);
+    assert_eq!(kinds(&end(49), "cus_1"), []);
+}
+
+#[test]
 fn refund_note_late() {
     let tied = [stripe("ch_1")];
     let end = end_at(
