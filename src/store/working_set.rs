@@ -183,7 +183,14 @@ impl Tx {
             .collect();
         self.lock_found(app, lock_keys_of_loaded(&working_set))
             .await?;
-        self.working_set_walk(app, &mut working_set, &money).await?;
+        let reached = self.working_set_walk(app, &mut working_set, &money).await?;
+        // Which documents there are decides what a dispute or refund is about: also those of others, which
+        // an event that says nothing of it has not asked for.
+        let known = &working_set.payments;
+        let is_missing = |key: &&ObjectKey| key.kind.is_document() && !known.contains_key(key);
+        let missing: BTreeSet<ObjectKey> = reached.iter().filter(is_missing).cloned().collect();
+        self.working_set_owned(app, &mut working_set, wanted("payment", &missing))
+            .await?;
         self.working_set_hand_grants(app, &mut working_set).await?;
 
         let rows = working_set.customers.keys();

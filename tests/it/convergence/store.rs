@@ -232,6 +232,8 @@ impl MemoryStore {
             .chain(working_set.payments.keys());
         let mut of_money = of_money.cloned().collect();
         self.walk(&mut working_set, &mut of_money);
+        let reached = pick(&all.payments, |p| of_money.contains(&p.key));
+        working_set.payments.extend(reached);
         working_set
     }
 
