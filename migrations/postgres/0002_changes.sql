@@ -155,8 +155,9 @@ CREATE TABLE installation (
     id       word NOT NULL
 );
 
--- Everything of an app goes with it: the foreign key's own look-up, which read all tokens of all apps.
-CREATE INDEX tokens_by_app ON tokens (app);
+-- Everything of an app goes with it, a part at a time, and by the foreign key's own look-up, which read all
+-- tokens of all apps.
+CREATE INDEX tokens_by_app ON tokens (app, id);
 
 -- What came or changed since an instant: few pages of a table that is written in this order, more or less.
 -- Whoever asks again and again what is new gets an answer without a walk through everything. It takes

@@ -124,8 +124,9 @@ END;
 -- is found in a few pages, however many customers there are.
 CREATE INDEX customers_by_merged_into ON customers (app, merged_into) WHERE merged_into IS NOT NULL;
 
--- Everything of an app goes with it: the foreign key's own look-up, which read all tokens of all apps.
-CREATE INDEX tokens_by_app ON tokens (app);
+-- Everything of an app goes with it, a part at a time, and by the foreign key's own look-up, which read all
+-- tokens of all apps.
+CREATE INDEX tokens_by_app ON tokens (app, id);
 
 -- A large app is deleted a part at a time: hidden, and its tables emptied one by one. The name of the table
 -- that is being emptied, empty before the first; NULL for an app that is there.
@@ -146,7 +147,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('changes', 'changes_by_customer', '1000000 1000000 10'),
     ('customers', 'customers_by_merged_into', '10000 10000 1'),
     ('leases', 'sqlite_autoindex_leases_1', '1 1'),
-    ('tokens', 'tokens_by_app', '1000000 1000000'),
+    ('tokens', 'tokens_by_app', '1000000 1000000 1'),
     ('endpoint_receipts', 'sqlite_autoindex_endpoint_receipts_1', '100 2 1'),
     ('hooks', 'hooks_by_app', '100 5 1'),
     ('told_flags', 'sqlite_autoindex_told_flags_1', '100 50 20 1'),

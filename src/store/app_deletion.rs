@@ -31,7 +31,7 @@ const fn table(name: &'static str, key: &'static str, most: u32) -> Table {
 
 /// The tables that grow with an app, in the order in which they are emptied. The rows of others go with
 /// a row of these, or with the app at the end.
-const TABLES: [Table; 19] = [
+const TABLES: [Table; 20] = [
     // With their payloads.
     table("events", "seq", 2_000),
     table("event_objects", "hash, seq", 5_000),
@@ -51,7 +51,8 @@ const TABLES: [Table; 19] = [
     table("grants", "customer_id, package", 2_000),
     // With their activations.
     table("licenses", "id", 200),
-    // With their entitlements and tokens.
+    table("tokens", "id", 2_000),
+    // With their entitlements.
     table("customers", "id", 500),
     table("erasures", "customer_id", 2_000),
     table("erased_objects", "hash, account", 5_000),
