@@ -77,7 +77,7 @@ impl RefetchReason {
 }
 
 /// The longest time between two questions about one object.
-const LONGEST: Duration = Duration::from_hours(1);
+pub const LONGEST: Duration = Duration::from_hours(1);
 
 /// The time before the next question about an object, after a number of them that led to nothing:
 /// five seconds, then four times as long each time, up to an hour.

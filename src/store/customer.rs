@@ -314,7 +314,8 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
             OR id LIKE ? ESCAPE '\'
         )"
         );
-        filter.and(&condition, part(&text.to_lowercase()));
+        // The engines fold the letters of ASCII alone.
+        filter.and(&condition, part(&text.to_ascii_lowercase()));
     }
     if let Some(after) = wanted.created_after {
         // As it is shown: a time that an answer had leaves out what was created then.

@@ -2,6 +2,7 @@
 
 use super::error::ReconcileError;
 use super::orders::{Wanted, order};
+use crate::causes::chain;
 use crate::domain::time::Timestamp;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::order::Order;
@@ -51,7 +52,12 @@ pub async fn order_due(
                 Ok(_) => ordered += 1,
                 // Without a key the schedule says nothing; another worker may have been quicker.
                 Err(ReconcileError::KeyNeeded { .. } | ReconcileError::Open { .. }) => {}
-                Err(error) => return Err(error),
+                Err(ReconcileError::Store(error)) => return Err(error.into()),
+                // A key that cannot be used, for one. Other apps do not wait for it.
+                Err(error) => tracing::error!(
+                    app = %by.app, %provider, error = chain(&error),
+                    "the comparison that is due by the settings of an app could not be ordered"
+                ),
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::id::Provider;
 use crate::domain::mode::Mode;
-use crate::domain::refetch::pause_after;
+use crate::domain::refetch::{LONGEST, pause_after};
 use crate::domain::time::Timestamp;
 use crate::pipeline::apis::{Apis, NoApi};
 use crate::pipeline::note::note_failed;
@@ -25,6 +25,9 @@ const LONGEST_LEASE: Duration = Duration::from_hours(2);
 
 /// The rest of a key that a provider refused: somebody has to do something first.
 const REFUSED: Duration = Duration::from_mins(5);
+
+/// The status of an answer to a key that is right, but may not read this.
+const FORBIDDEN: u16 = 403;
 
 /// The rest of a key after a provider did not answer, unless it names one.
 const AWAY: Duration = Duration::from_secs(5);
@@ -183,15 +186,17 @@ async fn fail(
     let code = error.code();
     match error {
         ApiError::NotFound => end(store, refetch, code, clock).await,
-        ApiError::KeyRefused { .. } => {
+        ApiError::KeyRefused { status, .. } => {
             tracing::error!(
                 app = %refetch.app, provider = %refetch.key.scope.provider, error = chain(error),
                 "a provider refused the API key; give it read access, or set another"
             );
-            put_off(store, refetch, code, Some(REFUSED), clock).await
+            // A key that may not read objects of this kind may read others.
+            let rest = (*status != FORBIDDEN).then_some(REFUSED);
+            put_off(store, refetch, code, rest, clock).await
         }
         ApiError::Away { retry_after, .. } => {
-            let rest = retry_after.unwrap_or(AWAY);
+            let rest = retry_after.unwrap_or(AWAY).min(LONGEST);
             put_off(store, refetch, code, Some(rest), clock).await
         }
         ApiError::NotUnderstood { .. } => {

@@ -403,6 +403,37 @@ async fn a_refused_key_is_told_and_what_waits_stays(engine: Engine) {
     assert_eq!(asking.waiting().await[0]["error"], "api_key_refused");
 }
 
+async fn a_key_that_may_not_read_one_object_is_asked_for_others(engine: Engine) {
+    for (status, next) in [(403, "api_key_refused"), (401, "nothing")] {
+        let asking = Asking::start(engine).await;
+        asking.unclear().await;
+        let refused = Laid {
+            status,
+            body: json!({"error": {"type": "invalid_request_error"}}),
+            retry_after: None,
+        };
+        asking.provider.lay_as(SUBSCRIPTION, refused);
+        assert_eq!(asking.asks().await, "api_key_refused");
+        asking.rig.pass(5);
+        assert_eq!(asking.asks().await, next, "{status}");
+    }
+}
+
+async fn nobody_who_is_away_is_waited_for_longer_than_an_hour(engine: Engine) {
+    let asking = Asking::start(engine).await;
+    asking.unclear().await;
+    let away = Laid {
+        status: 503,
+        body: json!({"error": {"type": "api_error"}}),
+        retry_after: Some(30 * 86_400),
+    };
+    asking.provider.lay_as(SUBSCRIPTION, away);
+    assert_eq!(asking.asks().await, "provider_away");
+    asking.says("active", NOW + 3_700);
+    asking.rig.pass(3_600);
+    assert_eq!(asking.asks().await, "recorded");
+}
+
 async fn items_past_ten_are_fetched_page_by_page(engine: Engine) {
     let asking = Asking::start(engine).await;
     let mut object = stripe_subscription("sub_1", "cus_1", "active");
@@ -529,6 +560,8 @@ on_both_stores!(
     a_question_about_what_is_gone_ends_with_a_word,
     a_provider_that_is_away_is_asked_later_when_it_says,
     a_refused_key_is_told_and_what_waits_stays,
+    a_key_that_may_not_read_one_object_is_asked_for_others,
+    nobody_who_is_away_is_waited_for_longer_than_an_hour,
     items_past_ten_are_fetched_page_by_page,
     a_dispute_that_names_nobody_is_traced_by_its_charge,
     what_a_checkout_sold_is_asked_for,

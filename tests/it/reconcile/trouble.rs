@@ -1,5 +1,6 @@
 //! Providers that limit, fail, cut off, or refuse.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,12 @@ use tollgate::domain::reconcile::ReconcileStatus;
 use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use tollgate::provider::{PADDLE, STRIPE};
+use tollgate::store::SealedApiKey;
+use tollgate::vault::Vault;
 
 use super::rig::{Rig, order_of, run};
 use crate::support::SetClock;
-use crate::support::fake_api::{Fault, List};
+use crate::support::fake_api::{Fault, List, nobodys_api};
 use crate::support::stores::{Engine, on_both_stores};
 
 const WANTED: Wanted = Wanted {
@@ -189,4 +192,31 @@ async fn a_schedule_orders_what_is_due_and_nothing_without_a_key() {
     assert_eq!(due().await, 0);
     clock.pass(Duration::from_hours(2));
     assert_eq!(due().await, 1);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_keeps_no_other_app_waiting() {
+    let rig = Rig::start(Engine::Sqlite).await;
+    let vault = Vault::new(&[7; 32]);
+    let apis = Apis::new(vault, BTreeMap::new()).and(AppSlug::default_app(), nobodys_api());
+    let now = SystemClock.now();
+    let mut tx = rig.store().begin().await.unwrap();
+    let mut app = tx.app_find(&AppSlug::default_app()).await.unwrap().unwrap();
+    app.settings.api.reconcile_every = Some("6h".parse().unwrap());
+    tx.app_settings_put(&app.slug, &app.settings).await.unwrap();
+    // Listed before the other, which is older.
+    app.slug = "other".parse().unwrap();
+    app.created_at = now.plus(Duration::from_secs(1));
+    assert!(tx.app_add(&app).await.unwrap());
+    let key = SealedApiKey {
+        app: app.slug,
+        provider: STRIPE.name,
+        sealed: vec![1, 2, 3],
+        of_settings: false,
+        created_at: now,
+    };
+    tx.api_key_put(&key).await.unwrap();
+    tx.commit().await.unwrap();
+    let due = reconcile::order_due(rig.store(), &apis, now).await;
+    assert_eq!(due.unwrap(), 1);
 }
