@@ -303,16 +303,6 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
-    /// True of what payments are kept under.
-    pub const fn is_document(self) -> bool {
-        matches!(
-            self,
-            Self::Invoice | Self::PaymentIntent | Self::Session | Self::Transaction
-        )
-    }
-}
-
 words!(Kind, or "a kind of object" {
     Account = "account",
     Subscription = "subscription",

@@ -38,13 +38,11 @@ pub(super) struct Task<'a> {
 
 impl Task<'_> {
     /// True if it shows that its endpoint is live: a live event that a secret of any mode has
-    /// verified. Where payloads do not say their mode, each that is not simulated is live. Where they do,
-    /// one that does not was made by hand, and says nothing.
+    /// verified. Where payloads say their mode, one that does not was made by hand, and says nothing.
     pub(super) fn shows_live(&self) -> bool {
         let is_any = self.message.headers().mode == Mode::Any;
-        let says_mode = provider::spec(self.key.provider).is_some_and(|it| it.says_mode);
-        let is_live = self.reading.livemode.unwrap_or(!says_mode);
-        is_any && !self.reading.simulated && is_live
+        let spec = provider::spec(self.key.provider);
+        is_any && spec.is_some_and(|it| it.is_live(&self.reading))
     }
 
     /// Ignores what is only simulated at an endpoint that is live: it may carry real ids.

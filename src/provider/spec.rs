@@ -34,7 +34,7 @@ pub struct Spec {
     pub per_delivery: &'static [&'static str],
     /// The field of a payload that names the version of the API in which it is written, if one does.
     pub version: Option<&'static str>,
-    /// True if payloads say whether they are live.
+    /// True if payloads say whether they are live. Where they do not, each that is not simulated is.
     pub says_mode: bool,
     /// The event types that are read, each with its reader and a sample.
     pub types: &'static [EventType],
@@ -56,6 +56,11 @@ impl fmt::Debug for Spec {
 }
 
 impl Spec {
+    /// True if an event is of live mode.
+    pub fn is_live(&self, reading: &Reading) -> bool {
+        !reading.simulated && reading.livemode.unwrap_or(!self.says_mode)
+    }
+
     /// Checks whether a header can be the signature of any body, so that no body has to be read for
     /// one that cannot. What passes has still to be [verified](Self::verify).
     ///

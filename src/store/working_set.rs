@@ -187,7 +187,11 @@ impl Tx {
         // Which documents there are decides what a dispute or refund is about: also those of others, which
         // an event that says nothing of it has not asked for.
         let known = &working_set.payments;
-        let is_missing = |key: &&ObjectKey| key.kind.is_document() && !known.contains_key(key);
+        let is_document = |key: &ObjectKey| {
+            let is_one = matches!(key.kind, Kind::Invoice | Kind::Transaction);
+            is_one || is_linked(&key)
+        };
+        let is_missing = |key: &&ObjectKey| is_document(key) && !known.contains_key(key);
         let missing: BTreeSet<ObjectKey> = reached.iter().filter(is_missing).cloned().collect();
         self.working_set_owned(app, &mut working_set, wanted("payment", &missing))
             .await?;

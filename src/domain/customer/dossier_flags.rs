@@ -1,6 +1,6 @@
 //! The flags of a customer, derived from its dossier.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::domain::apply::working_set::{Account, Dispute, Subscription};
 use crate::domain::billing::assessment::Assessment;
@@ -11,7 +11,6 @@ use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::{Flag, FlagKind};
 use crate::domain::identity::addresses::Sharers;
 use crate::domain::policy::{OnDisputeLost, OnDisputeOpened, OnFullRefund};
-use crate::domain::time::Timestamp;
 
 impl Dossier<'_> {
     pub(super) fn flags(&self) -> BTreeSet<Flag> {
@@ -60,7 +59,7 @@ impl Dossier<'_> {
             let (_, id) = it.history.seller_id.as_ref()?;
             Some((id, it.history.began?))
         });
-        let ids: BTreeMap<&String, Timestamp> = named.clone().collect();
+        let ids: BTreeSet<&String> = named.clone().map(|(id, _)| id).collect();
         let began = named.map(|(_, began)| began).max();
         began
             .filter(|_| ids.len() > 1)

@@ -107,6 +107,67 @@ async fn an_account_that_is_named_late_takes_its_lost_dispute(engine: Engine) {
     assert_eq!(customer["holds"], json!(["dispute"]));
 }
 
+/// A refund of what two guests' sessions and a customer's invoice name, one event after another.
+async fn what_a_refund_is_about_is_the_same_whatever_came_last(engine: Engine) {
+    let session = |id: &str, intent: Option<&str>, email: &str, status: &str| {
+        json!({"id": id, "object": "checkout.session", "mode": "payment", "status": "complete",
+            "customer": null, "customer_details": {"email": email}, "payment_intent": intent,
+            "payment_status": status})
+    };
+    let invoice = |id: &str, subscription: Option<&str>, email: &str| {
+        json!({"id": id, "object": "invoice", "customer": "cus_1", "customer_email": email,
+            "status": "paid", "amount_paid": 2900, "total": 2900,
+            "parent": {"subscription_details": {"subscription": subscription}},
+            "lines": {"data": [{"id": format!("il_{id}"), "amount": 2900,
+                "pricing": {"price_details": {"price": format!("price_{id}")}}}]}})
+    };
+    let mut last = session("cs_a", Some("pi_1"), "x@e.com", "no_payment_required");
+    last["invoice"] = json!("in_a");
+    let succeeded = "checkout.session.async_payment_succeeded";
+    let told = [
+        (succeeded, 40, session("cs_a", None, "y@e.com", "unpaid")),
+        (succeeded, 38, last),
+        (
+            "invoice.paid",
+            70,
+            invoice("in_1", Some("sub_1"), "y@e.com"),
+        ),
+        (
+            "invoice_payment.paid",
+            50,
+            json!({"id": "inpay_1", "object": "invoice_payment", "invoice": "in_1",
+                "payment": {"type": "payment_intent", "payment_intent": "pi_1"},
+                "status": "paid"}),
+        ),
+        ("customer.created", 70, stripe_customer("cus_2", "x@e.com")),
+        (
+            "checkout.session.completed",
+            60,
+            session("cs_b", Some("pi_1"), "x@e.com", "unpaid"),
+        ),
+        (
+            "charge.refunded",
+            90,
+            json!({"id": "ch_1", "object": "charge", "customer": "cus_1",
+                "payment_intent": "pi_1", "amount": 2900, "amount_refunded": 900}),
+        ),
+        ("invoice.paid", 40, invoice("in_b", None, "x@example.com")),
+    ];
+    for order in [[6, 4, 2, 5, 3, 7, 0, 1], [0, 1, 2, 3, 4, 5, 6, 7]] {
+        let rig = Rig::start(engine).await.joins().await;
+        for place in order {
+            let (event_type, ago, object) = &told[place];
+            let id = format!("evt_{place}");
+            rig.happens(&stripe_event(&id, event_type, NOW - ago, object.clone()))
+                .await;
+        }
+        let flags = rig.get("/flags").await.expect(200);
+        let flags = flags["data"].as_array().unwrap().iter();
+        let ambiguous: Vec<_> = flags.filter(|it| it["kind"] == "ambiguous").collect();
+        assert_eq!(ambiguous, [&json!(null); 0], "{order:?}");
+    }
+}
+
 async fn a_cleared_flag_without_a_customer_is_raised_only_by_a_newer_event(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.disputed("evt_1", "needs_response", NOW - 50).await;
@@ -322,6 +383,7 @@ async fn flags_are_listed_by_page_and_by_cursor(engine: Engine) {
 on_both_stores! {
     a_dispute_is_flagged_until_somebody_is_known_to_own_it,
     an_account_that_is_named_late_takes_its_lost_dispute,
+    what_a_refund_is_about_is_the_same_whatever_came_last,
     a_cleared_flag_without_a_customer_is_raised_only_by_a_newer_event,
     a_thin_event_is_ignored_and_what_it_names_is_flagged,
     a_customers_flag_is_cleared_and_the_list_agrees_with_the_customer,

@@ -86,6 +86,16 @@ impl Asking {
         }
     }
 
+    /// Has the provider refuse the question.
+    fn is_answered(&self, status: u16, retry_after: Option<u64>) {
+        let refusal = Laid {
+            status,
+            body: json!({"error": {"type": "api_error"}}),
+            retry_after,
+        };
+        self.provider.lay_as(SUBSCRIPTION, refusal);
+    }
+
     async fn waiting(&self) -> Vec<Value> {
         let listed = self.rig.get("/refetches").await.expect(200);
         listed["data"].as_array().unwrap().clone()
@@ -371,12 +381,7 @@ async fn a_question_about_what_is_gone_ends_with_a_word(engine: Engine) {
 async fn a_provider_that_is_away_is_asked_later_when_it_says(engine: Engine) {
     let asking = Asking::start(engine).await;
     asking.unclear().await;
-    let busy = Laid {
-        status: 429,
-        body: json!({"error": {"type": "rate_limit_error"}}),
-        retry_after: Some(120),
-    };
-    asking.provider.lay_as(SUBSCRIPTION, busy);
+    asking.is_answered(429, Some(120));
     assert_eq!(asking.asks().await, "provider_away");
     let waiting = asking.waiting().await;
     assert_eq!(
@@ -393,12 +398,7 @@ async fn a_provider_that_is_away_is_asked_later_when_it_says(engine: Engine) {
 async fn a_refused_key_is_told_and_what_waits_stays(engine: Engine) {
     let asking = Asking::start(engine).await;
     asking.unclear().await;
-    let refused = Laid {
-        status: 401,
-        body: json!({"error": {"type": "invalid_request_error"}}),
-        retry_after: None,
-    };
-    asking.provider.lay_as(SUBSCRIPTION, refused);
+    asking.is_answered(401, None);
     assert_eq!(asking.asks().await, "api_key_refused");
     assert_eq!(asking.waiting().await[0]["error"], "api_key_refused");
 }
@@ -407,12 +407,7 @@ async fn a_key_that_may_not_read_one_object_is_asked_for_others(engine: Engine) 
     for (status, next) in [(403, "api_key_refused"), (401, "nothing")] {
         let asking = Asking::start(engine).await;
         asking.unclear().await;
-        let refused = Laid {
-            status,
-            body: json!({"error": {"type": "invalid_request_error"}}),
-            retry_after: None,
-        };
-        asking.provider.lay_as(SUBSCRIPTION, refused);
+        asking.is_answered(status, None);
         assert_eq!(asking.asks().await, "api_key_refused");
         asking.rig.pass(5);
         assert_eq!(asking.asks().await, next, "{status}");
@@ -422,12 +417,7 @@ async fn a_key_that_may_not_read_one_object_is_asked_for_others(engine: Engine) 
 async fn nobody_who_is_away_is_waited_for_longer_than_an_hour(engine: Engine) {
     let asking = Asking::start(engine).await;
     asking.unclear().await;
-    let away = Laid {
-        status: 503,
-        body: json!({"error": {"type": "api_error"}}),
-        retry_after: Some(30 * 86_400),
-    };
-    asking.provider.lay_as(SUBSCRIPTION, away);
+    asking.is_answered(503, Some(30 * 86_400));
     assert_eq!(asking.asks().await, "provider_away");
     asking.says("active", NOW + 3_700);
     asking.rig.pass(3_600);
